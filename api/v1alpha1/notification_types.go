@@ -1,0 +1,395 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package v1alpha1
+
+import (
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+)
+
+// NotificationTypeTest is the type of a notification that a user creates to try a channel.
+const NotificationTypeTest = "Test"
+
+// NotificationSpec is one decision to tell somebody: what was known, and the text, when it was made. It never changes,
+// save that an acknowledgement may be added.
+//
+// +kubebuilder:validation:XValidation:rule="(self.type == 'Test') == has(self.channelRef)",message="`channelRef` must be set when `type` is Test, and only then"
+// +kubebuilder:validation:XValidation:rule="self.type != 'Test' || !has(self.condition) && !has(self.trigger) && !has(self.deliveries)",message="a notification of type Test may hold `type` and `channelRef` only"
+// +kubebuilder:validation:XValidation:rule="self.type == 'Test' || has(self.condition) && has(self.trigger)",message="a notification that is no Test needs `condition` and `trigger`: Tocsin writes those; users create type Test"
+// +kubebuilder:validation:XValidation:rule="self.type == oldSelf.type && self.?channelRef == oldSelf.?channelRef && self.?condition == oldSelf.?condition && self.?creator == oldSelf.?creator && self.?severity == oldSelf.?severity && self.?trigger == oldSelf.?trigger && self.?deliveries == oldSelf.?deliveries",message="may not be changed, save for `acknowledgement`: the log tells what was"
+// +kubebuilder:validation:XValidation:rule="!has(oldSelf.acknowledgement) || has(self.acknowledgement) && self.acknowledgement == oldSelf.acknowledgement",message="`acknowledgement` may be set once"
+type NotificationSpec struct {
+	// type is the condition's type, or Test for one that a user creates to try a channel.
+	// +required
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=63
+	Type string `json:"type"`
+	// channelRef names the channel that a Test is sent through.
+	// +optional
+	ChannelRef *ChannelReference `json:"channelRef,omitempty"`
+	// condition that fired.
+	// +optional
+	Condition *ConditionSnapshot `json:"condition,omitempty"`
+	// creator is who made the condition.
+	// +optional
+	// +kubebuilder:validation:MaxLength=256
+	Creator string `json:"creator,omitempty"`
+	// severity is the highest among the events that counted.
+	// +optional
+	Severity Severity `json:"severity,omitempty"`
+	// trigger is what made the condition fire.
+	// +optional
+	Trigger *Trigger `json:"trigger,omitempty"`
+	// deliveries are the messages to send, one for each channel. Empty: the log alone.
+	// +optional
+	// +kubebuilder:validation:MaxItems=16
+	// +listType=map
+	// +listMapKey=channel
+	Deliveries []Delivery `json:"deliveries,omitempty"`
+	// acknowledgement says that somebody has taken notice.
+	// +optional
+	Acknowledgement *Acknowledgement `json:"acknowledgement,omitempty"`
+}
+
+// ConditionSnapshot is the condition as it was when it fired.
+type ConditionSnapshot struct {
+	// name of the NotificationCondition.
+	// +required
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=253
+	Name string `json:"name"`
+	// uid of the NotificationCondition.
+	// +required
+	UID types.UID `json:"uid"`
+	// generation of the NotificationCondition.
+	// +required
+	Generation int64 `json:"generation"`
+	// threshold in effect.
+	// +required
+	Threshold EffectiveThreshold `json:"threshold"`
+	// damper in effect, as a duration; empty for none.
+	// +optional
+	// +kubebuilder:validation:MaxLength=32
+	Damper string `json:"damper,omitempty"`
+}
+
+// TriggerReason says why a condition fired.
+//
+// +kubebuilder:validation:Enum=ThresholdReached;StillReached
+type TriggerReason string
+
+const (
+	// TriggerThresholdReached: an event brought the count to the threshold.
+	TriggerThresholdReached TriggerReason = "ThresholdReached"
+	// TriggerStillReached: the damper ended while the threshold was still reached.
+	TriggerStillReached TriggerReason = "StillReached"
+)
+
+// Trigger is what made a condition fire.
+type Trigger struct {
+	// reason is ThresholdReached, or StillReached when a damper ended and the rate had not fallen.
+	// +required
+	Reason TriggerReason `json:"reason"`
+	// time of the decision.
+	// +required
+	Time metav1.Time `json:"time"`
+	// key is the computer or risk that the damper is for; empty for the whole condition.
+	// +optional
+	// +kubebuilder:validation:MaxLength=256
+	Key string `json:"key,omitempty"`
+	// sequence counts the notifications of this condition and key: the first is 1.
+	// +required
+	// +kubebuilder:validation:Minimum=1
+	Sequence int64 `json:"sequence"`
+	// occurrences in the window.
+	// +required
+	Occurrences int64 `json:"occurrences"`
+	// computers is the number of different computers in the window.
+	// +required
+	Computers int32 `json:"computers"`
+	// computerNames are the computers' names, the latest first, at most 20.
+	// +optional
+	// +kubebuilder:validation:MaxItems=20
+	// +kubebuilder:validation:items:MaxLength=253
+	// +listType=atomic
+	ComputerNames []string `json:"computerNames,omitempty"`
+	// risks are the names of the risks in the window, the latest first, at most 20.
+	// +optional
+	// +kubebuilder:validation:MaxItems=20
+	// +kubebuilder:validation:items:MaxLength=256
+	// +listType=atomic
+	Risks []string `json:"risks,omitempty"`
+	// firstTime is when the first occurrence in the window happened.
+	// +optional
+	FirstTime *metav1.Time `json:"firstTime,omitempty"`
+	// lastTime is when the last occurrence in the window happened.
+	// +optional
+	LastTime *metav1.Time `json:"lastTime,omitempty"`
+	// held is the number of occurrences held by the damper since the last notification.
+	// +optional
+	Held int64 `json:"held,omitempty"`
+	// event is the latest event that counted.
+	// +optional
+	Event *EventSnapshot `json:"event,omitempty"`
+	// upTo is the resourceVersion of the latest event that counted; a restart goes on from here.
+	// +optional
+	// +kubebuilder:validation:MaxLength=32
+	UpTo string `json:"upTo,omitempty"`
+}
+
+// EventSnapshot is a SecurityEvent as it was; the object itself may be gone.
+type EventSnapshot struct {
+	SecurityEventSpec `json:",inline"`
+
+	// name of the SecurityEvent.
+	// +required
+	// +kubebuilder:validation:MaxLength=253
+	Name string `json:"name"`
+	// uid of the SecurityEvent.
+	// +required
+	UID types.UID `json:"uid"`
+}
+
+// Delivery is a message to send through one channel, rendered when the decision was made.
+type Delivery struct {
+	// channel is the name of the NotificationChannel.
+	// +required
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=253
+	Channel string `json:"channel"`
+	// recipients to tell. Empty: the channel's own at the time of sending, as the channel did not exist when the decision
+	// was made.
+	// +optional
+	// +kubebuilder:validation:MaxItems=100
+	// +kubebuilder:validation:items:MaxLength=320
+	// +listType=atomic
+	Recipients []string `json:"recipients,omitempty"`
+	// subject, rendered.
+	// +optional
+	// +kubebuilder:validation:MaxLength=1024
+	Subject string `json:"subject,omitempty"`
+	// message, rendered.
+	// +optional
+	// +kubebuilder:validation:MaxLength=32768
+	Message string `json:"message,omitempty"`
+}
+
+// Acknowledgement says that somebody has taken notice.
+type Acknowledgement struct {
+	// comment says what was found or done.
+	// +required
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=4096
+	Comment string `json:"comment"`
+}
+
+// DeliveryState is how far a delivery has got.
+//
+// +kubebuilder:validation:Enum=Pending;Sending;Retrying;Delivered;PartlyDelivered;Failed
+type DeliveryState string
+
+const (
+	// DeliveryPending waits for its first attempt, or for its channel to become ready.
+	DeliveryPending DeliveryState = "Pending"
+	// DeliverySending is being attempted, or was when the manager stopped.
+	DeliverySending DeliveryState = "Sending"
+	// DeliveryRetrying failed for a passing reason and will be tried again at nextAttemptTime.
+	DeliveryRetrying DeliveryState = "Retrying"
+	// DeliveryDelivered was accepted for all recipients. Final.
+	DeliveryDelivered DeliveryState = "Delivered"
+	// DeliveryPartlyDelivered was accepted for some recipients and refused for good for the others. Final.
+	DeliveryPartlyDelivered DeliveryState = "PartlyDelivered"
+	// DeliveryFailed was refused for good, or its time to retry is over. Final.
+	DeliveryFailed DeliveryState = "Failed"
+)
+
+// NotificationStatus is what became of the deliveries.
+type NotificationStatus struct {
+	// conditions: Succeeded is Unknown while deliveries are under way, then True or False for good.
+	// +optional
+	// +kubebuilder:validation:MaxItems=8
+	// +listType=map
+	// +listMapKey=type
+	Conditions []metav1.Condition `json:"conditions,omitempty"`
+	// observedGeneration is the generation that the status speaks of.
+	// +optional
+	ObservedGeneration int64 `json:"observedGeneration,omitempty"`
+	// deliveries tell for each channel how far it has got.
+	// +optional
+	// +kubebuilder:validation:MaxItems=16
+	// +listType=map
+	// +listMapKey=channel
+	Deliveries []DeliveryStatus `json:"deliveries,omitempty"`
+}
+
+// DeliveryStatus is how far the delivery through one channel has got.
+type DeliveryStatus struct {
+	// channel is the name of the NotificationChannel.
+	// +required
+	// +kubebuilder:validation:MaxLength=253
+	Channel string `json:"channel"`
+	// state is Pending, Sending, Retrying, Delivered, PartlyDelivered or Failed.
+	// +required
+	State DeliveryState `json:"state"`
+	// reason of the state, one CamelCase word.
+	// +optional
+	// +kubebuilder:validation:MaxLength=63
+	Reason string `json:"reason,omitempty"`
+	// message says more about the state.
+	// +optional
+	// +kubebuilder:validation:MaxLength=1024
+	Message string `json:"message,omitempty"`
+	// messageID that every attempt carries, so that a mail system can drop a twin.
+	// +optional
+	// +kubebuilder:validation:MaxLength=320
+	MessageID string `json:"messageID,omitempty"`
+	// attemptCount is how many attempts were made.
+	// +optional
+	AttemptCount int32 `json:"attemptCount,omitempty"`
+	// nextAttemptTime is when the next attempt is due.
+	// +optional
+	NextAttemptTime *metav1.Time `json:"nextAttemptTime,omitempty"`
+	// finishedTime is when the state became final.
+	// +optional
+	FinishedTime *metav1.Time `json:"finishedTime,omitempty"`
+	// recipients tell what the server said for each address.
+	// +optional
+	// +kubebuilder:validation:MaxItems=100
+	// +listType=map
+	// +listMapKey=address
+	Recipients []RecipientStatus `json:"recipients,omitempty"`
+	// attempts are the latest attempts, the newest last, at most 10.
+	// +optional
+	// +kubebuilder:validation:MaxItems=10
+	// +listType=map
+	// +listMapKey=number
+	Attempts []Attempt `json:"attempts,omitempty"`
+}
+
+// RecipientState is what a server said for one address.
+//
+// +kubebuilder:validation:Enum=Pending;Accepted;Refused
+type RecipientState string
+
+const (
+	// RecipientPending has not been accepted yet; it will be tried again.
+	RecipientPending RecipientState = "Pending"
+	// RecipientAccepted was accepted by the server.
+	RecipientAccepted RecipientState = "Accepted"
+	// RecipientRefused was refused for good.
+	RecipientRefused RecipientState = "Refused"
+)
+
+// RecipientStatus is what a server said for one address.
+type RecipientStatus struct {
+	// address of the recipient.
+	// +required
+	// +kubebuilder:validation:MaxLength=320
+	Address string `json:"address"`
+	// state is Pending, Accepted or Refused.
+	// +required
+	State RecipientState `json:"state"`
+	// code of the server's reply (RFC 5321).
+	// +optional
+	Code int32 `json:"code,omitempty"`
+	// enhancedCode of the server's reply, such as 5.1.1 (RFC 3463).
+	// +optional
+	// +kubebuilder:validation:MaxLength=16
+	EnhancedCode string `json:"enhancedCode,omitempty"`
+	// response is the text of the server's reply, shortened.
+	// +optional
+	// +kubebuilder:validation:MaxLength=512
+	Response string `json:"response,omitempty"`
+}
+
+// Attempt is one attempt at a delivery.
+type Attempt struct {
+	// number of the attempt: the first is 1.
+	// +required
+	Number int32 `json:"number"`
+	// startTime is when it began.
+	// +required
+	StartTime metav1.Time `json:"startTime"`
+	// endTime is when it ended; unset while it runs, or when the manager stopped before it ended.
+	// +optional
+	EndTime *metav1.Time `json:"endTime,omitempty"`
+	// reason is how it ended, one CamelCase word, such as Accepted, Refused, Timeout or Unknown.
+	// +optional
+	// +kubebuilder:validation:MaxLength=63
+	Reason string `json:"reason,omitempty"`
+	// message is what was said or went wrong, shortened.
+	// +optional
+	// +kubebuilder:validation:MaxLength=1024
+	Message string `json:"message,omitempty"`
+	// server that was spoken to last, as host:port.
+	// +optional
+	// +kubebuilder:validation:MaxLength=320
+	Server string `json:"server,omitempty"`
+	// tls is the version of TLS that was used, such as "TLS 1.3"; "none" for an open connection.
+	// +optional
+	// +kubebuilder:validation:MaxLength=32
+	TLS string `json:"tls,omitempty"`
+}
+
+// Succeeded and its reasons.
+const (
+	// SucceededCondition is the type of the status condition that says how the deliveries went as a whole.
+	SucceededCondition = "Succeeded"
+	// AcknowledgedCondition is the type of the status condition that speaks of spec.acknowledgement.
+	AcknowledgedCondition = "Acknowledged"
+
+	// ReasonPending appears on Succeeded=Unknown before any attempt was made.
+	ReasonPending = "Pending"
+	// ReasonSending appears on Succeeded=Unknown while an attempt is under way.
+	ReasonSending = "Sending"
+	// ReasonRetrying appears on Succeeded=Unknown while an attempt that failed waits for its repetition.
+	ReasonRetrying = "Retrying"
+	// ReasonDelivered appears on Succeeded=True when all channels accepted for all recipients.
+	ReasonDelivered = "Delivered"
+	// ReasonLogged appears on Succeeded=True when there was no channel to tell through: the log alone.
+	ReasonLogged = "Logged"
+	// ReasonPartlyDelivered appears on Succeeded=False when something was accepted and something was not.
+	ReasonPartlyDelivered = "PartlyDelivered"
+	// ReasonFailed appears on Succeeded=False when nothing was accepted.
+	ReasonFailed = "Failed"
+)
+
+// Notification is one decision to tell somebody, the text, and what became of each delivery: the entry in the log.
+//
+// +kubebuilder:object:root=true
+// +kubebuilder:subresource:status
+// +kubebuilder:resource:scope=Namespaced,shortName=ntf,categories=tocsin
+// +kubebuilder:printcolumn:name="Type",type=string,JSONPath=`.spec.type`,priority=1
+// +kubebuilder:printcolumn:name="Condition",type=string,JSONPath=`.spec.condition.name`
+// +kubebuilder:printcolumn:name="Severity",type=string,JSONPath=`.spec.severity`
+// +kubebuilder:printcolumn:name="State",type=string,JSONPath=`.status.conditions[?(@.type=="Succeeded")].reason`
+// +kubebuilder:printcolumn:name="Occurrences",type=integer,JSONPath=`.spec.trigger.occurrences`,priority=1
+// +kubebuilder:printcolumn:name="Held",type=integer,JSONPath=`.spec.trigger.held`,priority=1
+// +kubebuilder:printcolumn:name="Message",type=string,JSONPath=`.status.conditions[?(@.type=="Succeeded")].message`,priority=1
+// +kubebuilder:printcolumn:name="Age",type=date,JSONPath=`.metadata.creationTimestamp`
+// +kubebuilder:selectablefield:JSONPath=`.spec.type`
+// +kubebuilder:selectablefield:JSONPath=`.spec.condition.name`
+// +kubebuilder:selectablefield:JSONPath=`.spec.severity`
+// +kubebuilder:selectablefield:JSONPath=`.spec.creator`
+type Notification struct {
+	metav1.TypeMeta `json:",inline"`
+	// +optional
+	metav1.ObjectMeta `json:"metadata,omitempty"`
+
+	// spec is the decision. It never changes, save for the acknowledgement.
+	// +required
+	Spec NotificationSpec `json:"spec"`
+	// status is what became of the deliveries.
+	// +optional
+	// +kubebuilder:default:={"observedGeneration":-1}
+	Status NotificationStatus `json:"status,omitzero"`
+}
+
+// NotificationList is a list of Notifications.
+//
+// +kubebuilder:object:root=true
+type NotificationList struct {
+	metav1.TypeMeta `json:",inline"`
+	metav1.ListMeta `json:"metadata,omitempty"`
+	Items           []Notification `json:"items"`
+}

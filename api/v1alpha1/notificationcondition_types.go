@@ -1,0 +1,328 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package v1alpha1
+
+import metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+// ConditionType is a preset: it supplies the event types that count and the default threshold. Custom supplies none.
+//
+// +kubebuilder:validation:Enum=AuthenticationFailure;ClientListChanged;ClientSecurityAlert;DownloadProtectionOutOfDate;EnforcerDown;FileReputation;ForcedApplicationDetected;IPSSignaturesOutOfDate;NetworkLoad;NewClientSoftware;NewLearnedApplication;NewRiskDetected;NewUserAllowedDownload;PowerEraserRecommended;RiskOutbreak;ServerHealth;SingleRiskEvent;SONARDefinitionsOutOfDate;SystemEvent;UnmanagedComputers;VirusDefinitionsOutOfDate;Custom
+type ConditionType string
+
+// NotificationConditionSpec says what matters: which events, how many of them, how often to tell, and whom.
+type NotificationConditionSpec struct {
+	// type is a preset that supplies event types and a default threshold; Custom supplies none. docs/event-types.md lists
+	// what each preset means.
+	// +required
+	Type ConditionType `json:"type"`
+	// suspend stops the evaluation. Events that arrive meanwhile are not looked at later either.
+	// +optional
+	Suspend bool `json:"suspend,omitempty"`
+	// filter limits the condition to certain events; all its fields must hold. Unset: all events of the type.
+	// +optional
+	Filter *EventFilter `json:"filter,omitempty"`
+	// namespaceSelector makes a condition in the operator's own namespace watch the selected namespaces too.
+	// +optional
+	NamespaceSelector *metav1.LabelSelector `json:"namespaceSelector,omitempty"`
+	// threshold is how many occurrences within how much time it takes. Unset: the preset's.
+	// +optional
+	Threshold *Threshold `json:"threshold,omitempty"`
+	// damper keeps the same action from being repeated all the time. Unset: Auto, which is 60 minutes.
+	// +optional
+	Damper *Damper `json:"damper,omitempty"`
+	// actions are the channels to tell through. Unset: the namespace's channels with `default: true`; where there are none,
+	// the notification is kept in the log alone.
+	// +optional
+	// +kubebuilder:validation:MaxItems=8
+	// +kubebuilder:validation:XValidation:rule="self.all(a, self.exists_one(b, b.channelRef.name == a.channelRef.name))",message="may name each channel once"
+	// +listType=atomic
+	Actions []Action `json:"actions,omitempty"`
+	// notifyWhenCleared sends one more note when the condition has been quiet for its window.
+	// +optional
+	NotifyWhenCleared bool `json:"notifyWhenCleared,omitempty"`
+}
+
+// Wildcard is a value to compare with, in which * stands for any number of characters.
+//
+// +kubebuilder:validation:MinLength=1
+// +kubebuilder:validation:MaxLength=512
+type Wildcard string
+
+// EventFilter selects events. Every field that is given must hold; within a list any entry may. In Wildcard lists * stands
+// for any number of characters, and case does not matter, as names of computers, domains and risks have no reliable case.
+// An event that lacks the value does not match.
+type EventFilter struct {
+	// severities of the event.
+	// +optional
+	// +kubebuilder:validation:MaxItems=4
+	// +listType=set
+	Severities []Severity `json:"severities,omitempty"`
+	// eventTypes replace the preset's event types.
+	// +optional
+	// +kubebuilder:validation:MaxItems=64
+	// +listType=set
+	EventTypes []Wildcard `json:"eventTypes,omitempty"`
+	// domains of the computer.
+	// +optional
+	// +kubebuilder:validation:MaxItems=128
+	// +listType=set
+	Domains []Wildcard `json:"domains,omitempty"`
+	// groups of the computer, such as Workstations/*.
+	// +optional
+	// +kubebuilder:validation:MaxItems=128
+	// +listType=set
+	Groups []Wildcard `json:"groups,omitempty"`
+	// servers that reported the event.
+	// +optional
+	// +kubebuilder:validation:MaxItems=128
+	// +listType=set
+	Servers []Wildcard `json:"servers,omitempty"`
+	// computers by name.
+	// +optional
+	// +kubebuilder:validation:MaxItems=128
+	// +listType=set
+	Computers []Wildcard `json:"computers,omitempty"`
+	// risks by name.
+	// +optional
+	// +kubebuilder:validation:MaxItems=128
+	// +listType=set
+	Risks []Wildcard `json:"risks,omitempty"`
+	// applications by name or path.
+	// +optional
+	// +kubebuilder:validation:MaxItems=128
+	// +listType=set
+	Applications []Wildcard `json:"applications,omitempty"`
+	// activities: which logs of a firewall or intrusion prevention.
+	// +optional
+	// +kubebuilder:validation:MaxItems=3
+	// +listType=set
+	Activities []NetworkActivity `json:"activities,omitempty"`
+	// rules of the firewall, by name.
+	// +optional
+	// +kubebuilder:validation:MaxItems=128
+	// +listType=set
+	Rules []Wildcard `json:"rules,omitempty"`
+	// emailAlertRulesOnly: only events of firewall rules that ask for an alert.
+	// +optional
+	EmailAlertRulesOnly bool `json:"emailAlertRulesOnly,omitempty"`
+	// users concerned.
+	// +optional
+	// +kubebuilder:validation:MaxItems=128
+	// +listType=set
+	Users []Wildcard `json:"users,omitempty"`
+	// expression is a CEL expression over `event` (its spec) that must be true, for what the other fields cannot say.
+	// +optional
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=2048
+	Expression string `json:"expression,omitempty"`
+}
+
+// Scope says what a threshold counts.
+//
+// +kubebuilder:validation:Enum=AnyComputer;SingleComputer;DistinctComputers
+type Scope string
+
+const (
+	// ScopeAnyComputer counts all occurrences.
+	ScopeAnyComputer Scope = "AnyComputer"
+	// ScopeSingleComputer counts the occurrences on each computer by itself.
+	ScopeSingleComputer Scope = "SingleComputer"
+	// ScopeDistinctComputers counts different computers.
+	ScopeDistinctComputers Scope = "DistinctComputers"
+)
+
+// Threshold is reached when at least `count` occurrences lie within `window`, by the time of the events.
+//
+// +kubebuilder:validation:XValidation:rule="!(has(self.auto) && self.auto) || !has(self.count) && !has(self.window)",message="`auto` chooses `count` and `window`: give either `auto: true` or those two"
+type Threshold struct {
+	// count of occurrences (or of computers, with scope DistinctComputers) that it takes, at or above.
+	// +optional
+	// +kubebuilder:validation:Minimum=1
+	// +kubebuilder:validation:Maximum=10000
+	Count *int32 `json:"count,omitempty"`
+	// window is the length of time in which they must lie.
+	// +optional
+	Window Duration `json:"window,omitempty"`
+	// scope is what is counted: AnyComputer (all occurrences), SingleComputer (on each computer by itself) or
+	// DistinctComputers (different computers).
+	// +optional
+	Scope Scope `json:"scope,omitempty"`
+	// auto chooses by the number of computers: fewer than 100: 2 in 1m; 100 to 1000: 5 in 1m; more: 10 in 1m.
+	// +optional
+	Auto bool `json:"auto,omitempty"`
+}
+
+// DamperPeriod is Auto (60 minutes), None or a duration.
+//
+// +kubebuilder:validation:MaxLength=32
+// +kubebuilder:validation:XValidation:rule="self in ['Auto', 'None'] || self.matches('^([0-9]{1,6}[hms])+$') && duration(self) > duration('0s') && duration(self) <= duration('720h')",message="must be Auto, None or a duration of at most 720h such as 20m or 1h"
+type DamperPeriod string
+
+const (
+	// DamperAuto is a damper of 60 minutes.
+	DamperAuto DamperPeriod = "Auto"
+	// DamperNone is no damper: what fired is used up and counting starts anew.
+	DamperNone DamperPeriod = "None"
+)
+
+// DamperPer says for what a damper runs by itself.
+//
+// +kubebuilder:validation:Enum=Condition;Computer;Risk
+type DamperPer string
+
+const (
+	// DamperPerCondition runs one damper for the whole condition.
+	DamperPerCondition DamperPer = "Condition"
+	// DamperPerComputer runs a damper for each computer.
+	DamperPerComputer DamperPer = "Computer"
+	// DamperPerRisk runs a damper for each risk, and counts each risk by itself.
+	DamperPerRisk DamperPer = "Risk"
+)
+
+// Damper is the time in which the same action is not repeated; what arrives meanwhile is counted as held.
+type Damper struct {
+	// period is Auto (60 minutes), None or a duration. When it ends and the threshold is still reached, one more
+	// notification says how many were held; and so on each period until the rate falls.
+	// +optional
+	Period DamperPeriod `json:"period,omitempty"`
+	// per is what a damper runs for: Condition (the default), Computer or Risk. With Risk, each risk is also counted by
+	// itself.
+	// +optional
+	Per DamperPer `json:"per,omitempty"`
+}
+
+// Action tells through one channel.
+type Action struct {
+	// channelRef names the channel.
+	// +required
+	ChannelRef ChannelReference `json:"channelRef"`
+	// email replaces settings of an e-mail channel for this condition only.
+	// +optional
+	Email *EmailOverride `json:"email,omitempty"`
+}
+
+// EmailOverride replaces settings of an e-mail channel. What is not given stays as the channel has it.
+type EmailOverride struct {
+	// recipients instead of the channel's.
+	// +optional
+	// +kubebuilder:validation:MinItems=1
+	// +kubebuilder:validation:MaxItems=100
+	// +listType=atomic
+	Recipients []MailAddress `json:"recipients,omitempty"`
+	// subject instead of the channel's.
+	// +optional
+	// +kubebuilder:validation:MaxLength=255
+	// +kubebuilder:validation:Pattern=`^[^\x00-\x1f\x7f]*$`
+	Subject Template `json:"subject,omitempty"`
+	// message instead of the channel's.
+	// +optional
+	Message Template `json:"message,omitempty"`
+}
+
+// NotificationConditionStatus is what became of the condition.
+type NotificationConditionStatus struct {
+	// conditions: Ready says whether the condition is in force; Stalled that only a change of it can help.
+	// +optional
+	// +kubebuilder:validation:MaxItems=8
+	// +listType=map
+	// +listMapKey=type
+	Conditions []metav1.Condition `json:"conditions,omitempty"`
+	// observedGeneration is the generation that the status speaks of.
+	// +optional
+	ObservedGeneration int64 `json:"observedGeneration,omitempty"`
+	// threshold in effect, after preset and defaults.
+	// +optional
+	Threshold *EffectiveThreshold `json:"threshold,omitempty"`
+	// matchedTotal counts the occurrences that met the filter since the condition was created.
+	// +optional
+	MatchedTotal int64 `json:"matchedTotal,omitempty"`
+	// firedTotal counts the notifications of the condition since it was created.
+	// +optional
+	FiredTotal int64 `json:"firedTotal,omitempty"`
+	// lastFiredTime is when the condition last fired.
+	// +optional
+	LastFiredTime *metav1.Time `json:"lastFiredTime,omitempty"`
+	// dampers are the state of the condition's dampers, newest first, at most 100. Empty before it first fired.
+	// +optional
+	// +kubebuilder:validation:MaxItems=100
+	// +listType=atomic
+	Dampers []DamperStatus `json:"dampers,omitempty"`
+	// checkpoint is the resourceVersion of the last event that these numbers include. It is stored now and then, not per
+	// event: after a restart the events since are evaluated again, with the same result.
+	// +optional
+	// +kubebuilder:validation:MaxLength=32
+	Checkpoint string `json:"checkpoint,omitempty"`
+}
+
+// EffectiveThreshold is a threshold after presets and defaults.
+type EffectiveThreshold struct {
+	// count of occurrences or computers that it takes, at or above.
+	// +required
+	Count int32 `json:"count"`
+	// window in which they must lie.
+	// +required
+	Window Duration `json:"window"`
+	// scope is what is counted.
+	// +required
+	Scope Scope `json:"scope"`
+}
+
+// DamperStatus is the state of one damper.
+type DamperStatus struct {
+	// key is the computer or risk that the damper is for; empty for the whole condition.
+	// +optional
+	// +kubebuilder:validation:MaxLength=256
+	Key string `json:"key,omitempty"`
+	// sequence is the number of the last notification: the first is 1.
+	// +required
+	Sequence int64 `json:"sequence"`
+	// lastFiredTime is when it last fired.
+	// +required
+	LastFiredTime metav1.Time `json:"lastFiredTime"`
+	// until is when the damper ends; unset when it is not running.
+	// +optional
+	Until *metav1.Time `json:"until,omitempty"`
+	// held is the number of occurrences held since the last notification.
+	// +optional
+	Held int64 `json:"held,omitempty"`
+	// usedUpTo is the resourceVersion of the event that last fired.
+	// +optional
+	// +kubebuilder:validation:MaxLength=32
+	UsedUpTo string `json:"usedUpTo,omitempty"`
+}
+
+// NotificationCondition declares what matters. It watches the events of its own namespace.
+//
+// +kubebuilder:object:root=true
+// +kubebuilder:subresource:status
+// +kubebuilder:resource:scope=Namespaced,shortName=ntfcond,categories=tocsin
+// +kubebuilder:printcolumn:name="Type",type=string,JSONPath=`.spec.type`
+// +kubebuilder:printcolumn:name="Ready",type=string,JSONPath=`.status.conditions[?(@.type=="Ready")].status`
+// +kubebuilder:printcolumn:name="Fired",type=integer,JSONPath=`.status.firedTotal`
+// +kubebuilder:printcolumn:name="Last-Fired",type=date,JSONPath=`.status.lastFiredTime`
+// +kubebuilder:printcolumn:name="Reason",type=string,JSONPath=`.status.conditions[?(@.type=="Ready")].reason`,priority=1
+// +kubebuilder:printcolumn:name="Message",type=string,JSONPath=`.status.conditions[?(@.type=="Ready")].message`,priority=1
+// +kubebuilder:printcolumn:name="Age",type=date,JSONPath=`.metadata.creationTimestamp`
+// +kubebuilder:selectablefield:JSONPath=`.spec.type`
+type NotificationCondition struct {
+	metav1.TypeMeta `json:",inline"`
+	// +optional
+	metav1.ObjectMeta `json:"metadata,omitempty"`
+
+	// spec says what matters.
+	// +required
+	Spec NotificationConditionSpec `json:"spec"`
+	// status is what became of it.
+	// +optional
+	// +kubebuilder:default:={"observedGeneration":-1}
+	Status NotificationConditionStatus `json:"status,omitzero"`
+}
+
+// NotificationConditionList is a list of NotificationConditions.
+//
+// +kubebuilder:object:root=true
+type NotificationConditionList struct {
+	metav1.TypeMeta `json:",inline"`
+	metav1.ListMeta `json:"metadata,omitempty"`
+	Items           []NotificationCondition `json:"items"`
+}

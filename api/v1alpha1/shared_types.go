@@ -1,0 +1,123 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package v1alpha1
+
+import "time"
+
+// Severity is how bad an event is, in the words of Kaspersky Security Center; the order is Info, Warning,
+// FunctionalFailure, Critical. OCSF severity_id: 1, 3, 4 and 5.
+//
+// +kubebuilder:validation:Enum=Info;Warning;FunctionalFailure;Critical
+type Severity string
+
+const (
+	// SeverityInfo is worth knowing, nothing to do.
+	SeverityInfo Severity = "Info"
+	// SeverityWarning needs attention some time.
+	SeverityWarning Severity = "Warning"
+	// SeverityFunctionalFailure says that a protection stopped doing its work.
+	SeverityFunctionalFailure Severity = "FunctionalFailure"
+	// SeverityCritical needs somebody now.
+	SeverityCritical Severity = "Critical"
+)
+
+// Number is the severity as Kaspersky Security Center numbers it (%KLCSAK_EVENT_SEVERITY_NUM%): 1 to 4, and 0 for a
+// severity that this version does not know.
+func (s Severity) Number() int {
+	switch s {
+	case SeverityInfo:
+		return 1
+	case SeverityWarning:
+		return 2
+	case SeverityFunctionalFailure:
+		return 3
+	case SeverityCritical:
+		return 4
+	default:
+		return 0
+	}
+}
+
+// Duration is a length of time such as 90s, 60m, 1h or 1h30m.
+//
+// +kubebuilder:validation:MaxLength=32
+// +kubebuilder:validation:XValidation:rule="self.matches('^([0-9]{1,6}[hms])+$') && duration(self) > duration('0s') && duration(self) <= duration('168h')",message="must be a duration above zero and at most 168h, such as 90s, 60m, 1h or 1h30m"
+type Duration string
+
+// Duration returns the length of time. The schema admits only what parses; anything else is an error.
+func (d Duration) Duration() (time.Duration, error) {
+	return time.ParseDuration(string(d))
+}
+
+// MailAddress is one e-mail address, bare (soc@example.com) or with a display name ("SOC <soc@example.com>"). The
+// domain may be internationalised.
+//
+// +kubebuilder:validation:MinLength=3
+// +kubebuilder:validation:MaxLength=320
+// +kubebuilder:validation:XValidation:rule="self.matches('^([^<>@,;\\\\x00-\\\\x1f\\\\x7f]*<[^\\\\s<>@,;\\\\x00-\\\\x1f\\\\x7f]+@[^\\\\s<>@,;\\\\x00-\\\\x1f\\\\x7f]+>|[^\\\\s<>@,;\\\\x00-\\\\x1f\\\\x7f]+@[^\\\\s<>@,;\\\\x00-\\\\x1f\\\\x7f]+)$')",message="must be one e-mail address, such as soc@example.com or \"SOC <soc@example.com>\""
+type MailAddress string
+
+// Template is text with placeholders such as %COMPUTER%; %% is a percent sign. docs/placeholders.md lists the names.
+//
+// +kubebuilder:validation:MaxLength=8192
+// +kubebuilder:validation:XValidation:rule="self.matches('^([^%]|%%|%(SEVERITY|COMPUTER|DOMAIN|EVENT|DESCR|RISE_TIME|KLCSAK_EVENT_TASK_DISPLAY_NAME|KLCSAK_EVENT_SEVERITY_NUM|KL_PRODUCT|KL_VERSION|HOST_IP|HOST_CONN_IP|CONDITION|TYPE|OCCURRENCES|COMPUTERS|RISK|ACTION|WINDOW|FIRST_TIME|LAST_TIME|HELD|NAMESPACE|NOTIFICATION)%)*$')",messageExpression="'unknown or unclosed placeholder ' + self.substring(self.find('^([^%]|%%|%(SEVERITY|COMPUTER|DOMAIN|EVENT|DESCR|RISE_TIME|KLCSAK_EVENT_TASK_DISPLAY_NAME|KLCSAK_EVENT_SEVERITY_NUM|KL_PRODUCT|KL_VERSION|HOST_IP|HOST_CONN_IP|CONDITION|TYPE|OCCURRENCES|COMPUTERS|RISK|ACTION|WINDOW|FIRST_TIME|LAST_TIME|HELD|NAMESPACE|NOTIFICATION)%)*').size()).find('^%[A-Za-z0-9_]*%?') + ' at character ' + string(self.find('^([^%]|%%|%(SEVERITY|COMPUTER|DOMAIN|EVENT|DESCR|RISE_TIME|KLCSAK_EVENT_TASK_DISPLAY_NAME|KLCSAK_EVENT_SEVERITY_NUM|KL_PRODUCT|KL_VERSION|HOST_IP|HOST_CONN_IP|CONDITION|TYPE|OCCURRENCES|COMPUTERS|RISK|ACTION|WINDOW|FIRST_TIME|LAST_TIME|HELD|NAMESPACE|NOTIFICATION)%)*').size() + 1) + '; a percent sign is written %%'"
+type Template string
+
+// ChannelReference names a NotificationChannel of the same namespace.
+type ChannelReference struct {
+	// name of the NotificationChannel, in the same namespace.
+	// +required
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=253
+	Name string `json:"name"`
+}
+
+// SecretReference names a Secret of the same namespace.
+type SecretReference struct {
+	// name of the Secret, in the same namespace.
+	// +required
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=253
+	Name string `json:"name"`
+}
+
+// KeyReference names one key of a Secret or ConfigMap of the same namespace.
+type KeyReference struct {
+	// kind of the object that holds the key: Secret (the default) or ConfigMap.
+	// +optional
+	Kind KeyReferenceKind `json:"kind,omitempty"`
+	// name of the object, in the same namespace.
+	// +required
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=253
+	Name string `json:"name"`
+	// key within the object.
+	// +required
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=253
+	Key string `json:"key"`
+}
+
+// KeyReferenceKind is the kind of object that holds a referred key.
+//
+// +kubebuilder:validation:Enum=Secret;ConfigMap
+type KeyReferenceKind string
+
+// Reasons of the Ready condition that conditions and channels share.
+const (
+	// ReadyCondition is the type of the status condition that says whether an object is in force.
+	ReadyCondition = "Ready"
+	// StalledCondition is present and True while only a change of the object can make it Ready.
+	StalledCondition = "Stalled"
+	// ReconcilingCondition is present and True while Tocsin is working towards Ready by itself.
+	ReconcilingCondition = "Reconciling"
+
+	// ReasonReady appears on Ready=True: the object is valid and in force.
+	ReasonReady = "Ready"
+	// ReasonSuspended appears on Ready=False while spec.suspend is true.
+	ReasonSuspended = "Suspended"
+	// ReasonInvalid appears on Ready=False and Stalled=True when a field cannot be used; the message names it.
+	ReasonInvalid = "Invalid"
+	// ReasonNotImplemented appears on Ready=False and Stalled=True when a field asks for what this version cannot do yet.
+	ReasonNotImplemented = "NotImplemented"
+)
