@@ -95,7 +95,7 @@ type Trigger struct {
 	Time metav1.Time `json:"time"`
 	// key is the computer or risk that the damper is for; empty for the whole condition.
 	// +optional
-	// +kubebuilder:validation:MaxLength=256
+	// +kubebuilder:validation:MaxLength=512
 	Key string `json:"key,omitempty"`
 	// sequence counts the notifications of this condition and key: the first is 1.
 	// +required
@@ -252,6 +252,10 @@ type DeliveryStatus struct {
 	// finishedTime is when the state became final.
 	// +optional
 	FinishedTime *metav1.Time `json:"finishedTime,omitempty"`
+	// channelRevision is the channel's status.revision at the latest attempt. Once it differs, the next attempt does not wait.
+	// +optional
+	// +kubebuilder:validation:MaxLength=64
+	ChannelRevision string `json:"channelRevision,omitempty"`
 	// recipients tell what the server said for each address.
 	// +optional
 	// +kubebuilder:validation:MaxItems=100

@@ -303,6 +303,11 @@ type NotificationChannelStatus struct {
 	// observedGeneration is the generation that the status speaks of.
 	// +optional
 	ObservedGeneration int64 `json:"observedGeneration,omitempty"`
+	// revision changes with the spec and with the Secrets it names. Deliveries that wait for their next attempt go out at
+	// once when it does.
+	// +optional
+	// +kubebuilder:validation:MaxLength=64
+	Revision string `json:"revision,omitempty"`
 }
 
 // Reasons of a channel's Ready condition.

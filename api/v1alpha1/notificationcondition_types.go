@@ -271,7 +271,7 @@ type EffectiveThreshold struct {
 type DamperStatus struct {
 	// key is the computer or risk that the damper is for; empty for the whole condition.
 	// +optional
-	// +kubebuilder:validation:MaxLength=256
+	// +kubebuilder:validation:MaxLength=512
 	Key string `json:"key,omitempty"`
 	// sequence is the number of the last notification: the first is 1.
 	// +required

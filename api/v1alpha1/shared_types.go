@@ -2,7 +2,11 @@
 
 package v1alpha1
 
-import "time"
+import (
+	"strconv"
+	"strings"
+	"time"
+)
 
 // Severity is how bad an event is, in the words of Kaspersky Security Center; the order is Info, Warning,
 // FunctionalFailure, Critical. OCSF severity_id: 1, 3, 4 and 5.
@@ -47,6 +51,25 @@ type Duration string
 // Duration returns the length of time. The schema admits only what parses; anything else is an error.
 func (d Duration) Duration() (time.Duration, error) {
 	return time.ParseDuration(string(d))
+}
+
+// FormatDuration writes a length of time the way manifests do: 1h rather than 1h0m0s. Fractions of a second are dropped.
+func FormatDuration(d time.Duration) Duration {
+	d = d.Truncate(time.Second)
+	if d < time.Second {
+		return "0s"
+	}
+	var out strings.Builder
+	for _, unit := range []struct {
+		length time.Duration
+		symbol string
+	}{{time.Hour, "h"}, {time.Minute, "m"}, {time.Second, "s"}} {
+		if n := d / unit.length; n > 0 {
+			out.WriteString(strconv.FormatInt(int64(n), 10) + unit.symbol)
+			d -= n * unit.length
+		}
+	}
+	return Duration(out.String())
 }
 
 // MailAddress is one e-mail address, bare (soc@example.com) or with a display name ("SOC <soc@example.com>"). The
@@ -118,6 +141,12 @@ const (
 	ReasonSuspended = "Suspended"
 	// ReasonInvalid appears on Ready=False and Stalled=True when a field cannot be used; the message names it.
 	ReasonInvalid = "Invalid"
+	// ReasonChannelNotFound appears on Ready=False of a condition while an action names a channel that does not exist. Events
+	// are evaluated all the same, and what is due waits for the channel.
+	ReasonChannelNotFound = "ChannelNotFound"
+	// ReasonActionInvalid appears on Ready=False and Stalled=True of a condition when an action does not fit its channel.
+	// Events are evaluated all the same; the action is done as far as it fits.
+	ReasonActionInvalid = "ActionInvalid"
 	// ReasonNotImplemented appears on Ready=False and Stalled=True when a field asks for what this version cannot do yet.
 	ReasonNotImplemented = "NotImplemented"
 )

@@ -1,0 +1,79 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"flag"
+	"fmt"
+	"time"
+
+	"github.com/go-logr/logr"
+	"sigs.k8s.io/controller-runtime/pkg/client/config"
+	"sigs.k8s.io/controller-runtime/pkg/log/zap"
+
+	"github.com/tocsin-dev/tocsin/controllers"
+)
+
+// options are what the command line says.
+type options struct {
+	kubeconfig      string
+	metricsAddress  string
+	probeAddress    string
+	leaderElect     bool
+	leaseNamespace  string
+	leaseDuration   time.Duration
+	shutdownTimeout time.Duration
+	controllers     controllers.Options
+	zap             zap.Options
+}
+
+const usage = `Tocsin's manager watches SecurityEvents, decides by the NotificationConditions which of them matter, and tells
+people through the NotificationChannels. It needs the CustomResourceDefinitions of config/crd in the cluster.
+
+Usage:
+  manager [flags]
+
+The cluster is that of --kubeconfig, else of the KUBECONFIG variable, else the one it runs in.
+
+Flags:
+`
+
+func parseFlags(flags *flag.FlagSet, args []string) (*options, error) {
+	o := &options{}
+	flags.Usage = func() {
+		fmt.Fprint(flags.Output(), usage)
+		flags.PrintDefaults()
+	}
+	config.RegisterFlags(flags)
+	flags.StringVar(&o.metricsAddress, "metrics-bind-address", ":8080",
+		"`address` that serves Prometheus metrics at /metrics; 0 serves none")
+	flags.StringVar(&o.probeAddress, "health-probe-bind-address", ":8081", "`address` that serves /healthz and /readyz")
+	flags.BoolVar(&o.leaderElect, "leader-elect", false,
+		"let one of several managers lead; the others take over when it is gone")
+	flags.StringVar(&o.leaseNamespace, "leader-election-namespace", "",
+		"`namespace` of the Lease (default: the namespace that the manager runs in)")
+	flags.DurationVar(&o.leaseDuration, "leader-election-lease", 8*time.Second,
+		"how long after a leader was killed another one takes over, at most")
+	flags.IntVar(&o.controllers.DeliveryWorkers, "delivery-workers", controllers.DefaultDeliveryWorkers,
+		"deliveries under way at once; a channel gets a sixteenth of them, a namespace a quarter")
+	flags.DurationVar(&o.controllers.Grace, "delivery-grace", controllers.DefaultGrace,
+		"how long a delivery under way may go on after the manager was told to stop")
+	flags.StringVar(&o.controllers.HelloName, "smtp-hello", "",
+		"`name` to say hello to mail servers as (default: the host's name)")
+	o.zap.BindFlags(flags)
+	if err := flags.Parse(args); err != nil {
+		return nil, err
+	}
+	if flags.NArg() > 0 {
+		return nil, fmt.Errorf("unexpected argument %q; see --help", flags.Arg(0))
+	}
+	if o.controllers.DeliveryWorkers < 1 {
+		return nil, fmt.Errorf("--delivery-workers is %d; it must be at least 1", o.controllers.DeliveryWorkers)
+	}
+	if o.leaseDuration < 4*time.Second {
+		return nil, fmt.Errorf("--leader-election-lease is %s; it must be at least 4s", o.leaseDuration)
+	}
+	return o, nil
+}
+
+func (o *options) logger() logr.Logger { return zap.New(zap.UseFlagOptions(&o.zap)) }

@@ -1,0 +1,53 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package controllers
+
+import (
+	"github.com/prometheus/client_golang/prometheus"
+	"sigs.k8s.io/controller-runtime/pkg/metrics"
+
+	"github.com/tocsin-dev/tocsin/api/v1alpha1"
+)
+
+var (
+	eventsReceived = prometheus.NewCounter(prometheus.CounterOpts{
+		Name: "tocsin_events_received_total", Help: "SecurityEvents that were evaluated.",
+	})
+	eventsMatched = prometheus.NewCounter(prometheus.CounterOpts{
+		Name: "tocsin_events_matched_total", Help: "Times that a SecurityEvent met the filter of a NotificationCondition.",
+	})
+	evaluationSeconds = prometheus.NewHistogram(prometheus.HistogramOpts{
+		Name: "tocsin_evaluation_seconds", Help: "Time that one SecurityEvent took through all conditions.",
+		Buckets: prometheus.ExponentialBuckets(1e-6, 4, 12),
+	})
+	notificationsFired = prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "tocsin_notifications_fired_total", Help: "Notifications created, by why the condition fired.",
+	}, []string{"reason"})
+	notificationsLost = prometheus.NewCounter(prometheus.CounterOpts{
+		Name: "tocsin_notifications_lost_total",
+		Help: "Notifications that the API server refused for good; each is an error in the manager's log.",
+	})
+	deliveryAttempts = prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "tocsin_delivery_attempts_total", Help: "Attempts to deliver, by channel type and how they ended.",
+	}, []string{"type", "reason"})
+	deliveriesFinished = prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "tocsin_deliveries_finished_total", Help: "Deliveries that reached a final state.",
+	}, []string{"state"})
+	deliverySeconds = prometheus.NewHistogram(prometheus.HistogramOpts{
+		Name: "tocsin_delivery_seconds", Help: "Time from the decision to the server's acceptance.",
+		Buckets: prometheus.ExponentialBuckets(0.1, 3, 12),
+	})
+)
+
+func init() {
+	metrics.Registry.MustRegister(eventsReceived, eventsMatched, evaluationSeconds, notificationsFired, notificationsLost,
+		deliveryAttempts, deliveriesFinished, deliverySeconds)
+	for _, reason := range []v1alpha1.TriggerReason{v1alpha1.TriggerThresholdReached, v1alpha1.TriggerStillReached} {
+		notificationsFired.WithLabelValues(string(reason))
+	}
+	for _, state := range []v1alpha1.DeliveryState{
+		v1alpha1.DeliveryDelivered, v1alpha1.DeliveryPartlyDelivered, v1alpha1.DeliveryFailed,
+	} {
+		deliveriesFinished.WithLabelValues(string(state))
+	}
+}

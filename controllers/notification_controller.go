@@ -1,0 +1,236 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package controllers
+
+import (
+	"context"
+	"fmt"
+	"math"
+	"math/rand/v2"
+	"time"
+
+	"k8s.io/apimachinery/pkg/api/equality"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/apimachinery/pkg/util/wait"
+	"k8s.io/client-go/util/workqueue"
+	"k8s.io/utils/clock"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/builder"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/controller"
+	"sigs.k8s.io/controller-runtime/pkg/handler"
+
+	"github.com/tocsin-dev/tocsin/api/v1alpha1"
+	"github.com/tocsin-dev/tocsin/internal/lanes"
+	"github.com/tocsin-dev/tocsin/internal/outbox"
+	"github.com/tocsin-dev/tocsin/internal/status"
+)
+
+// insistence is how long the outcome of an attempt is tried to be stored.
+const insistence = 30 * time.Second
+
+// deliveryRequest is one Notification on its way through one channel; the channel is empty for the log alone.
+type deliveryRequest struct {
+	types.NamespacedName
+	Channel string
+}
+
+// DeliveryReconciler brings each Notification through its channels. It is the only place that sends, and the one writer of
+// a Notification's status.
+type DeliveryReconciler struct {
+	client.Client
+	Senders Senders
+	Clock   clock.PassiveClock
+	// Live reads without a cache.
+	Live client.Reader
+	// Workers is how many deliveries may be under way at once.
+	Workers int
+	// Grace is how long an attempt that is under way may go on after the manager was told to stop.
+	Grace time.Duration
+}
+
+// +kubebuilder:rbac:groups=tocsin.dev,resources=notifications,verbs=get;list;watch;create
+// +kubebuilder:rbac:groups=tocsin.dev,resources=notifications/status,verbs=get;update
+
+// Reconcile decides what is next for one delivery, and does it.
+func (r *DeliveryReconciler) Reconcile(ctx context.Context, request deliveryRequest) (ctrl.Result, error) {
+	n := &v1alpha1.Notification{}
+	if err := r.Get(ctx, request.NamespacedName, n); err != nil {
+		return ctrl.Result{}, client.IgnoreNotFound(err)
+	}
+	if request.Channel == "" {
+		return ctrl.Result{}, r.record(ctx, n, nil)
+	}
+	channel, err := r.channel(ctx, request)
+	if err != nil {
+		return ctrl.Result{}, err
+	}
+	delivery := outbox.Find(n.Status.Deliveries, request.Channel)
+	now := r.Clock.Now()
+	decision := outbox.Next(delivery, channel, n.CreationTimestamp.Time, now)
+	switch decision.Verb {
+	case outbox.Send:
+		return r.send(ctx, n, delivery, channel)
+	case outbox.Expire:
+		delivery = outbox.Expired(delivery, decision, now)
+		return ctrl.Result{}, r.finish(ctx, n, channel, delivery)
+	case outbox.Hold:
+		delivery = outbox.Held(delivery, decision)
+		return ctrl.Result{RequeueAfter: decision.At.Sub(now)}, r.record(ctx, n, &delivery)
+	case outbox.Wait:
+		return ctrl.Result{RequeueAfter: decision.At.Sub(now)}, nil
+	case outbox.Done:
+	}
+	return ctrl.Result{}, nil
+}
+
+func (r *DeliveryReconciler) channel(ctx context.Context, request deliveryRequest) (*v1alpha1.NotificationChannel, error) {
+	channel := &v1alpha1.NotificationChannel{}
+	key := client.ObjectKey{Namespace: request.Namespace, Name: request.Channel}
+	if err := r.Get(ctx, key, channel); err != nil {
+		if err = client.IgnoreNotFound(err); err != nil {
+			return nil, fmt.Errorf("getting channel %s: %w", key, err)
+		}
+		return nil, nil
+	}
+	return channel, nil
+}
+
+// send makes one attempt. That it starts is stored first: a manager whose view is outdated fails there, and sends nothing.
+func (r *DeliveryReconciler) send(ctx context.Context, n *v1alpha1.Notification, delivery v1alpha1.DeliveryStatus,
+	channel *v1alpha1.NotificationChannel) (ctrl.Result, error) {
+	if ctx.Err() != nil {
+		return ctrl.Result{}, nil
+	}
+	letter := compose(n, channel)
+	delivery = outbox.Begin(delivery, letter.recipients, letter.id, channel.Status.Revision, r.Clock.Now())
+	if err := r.record(ctx, n, &delivery); err != nil {
+		return ctrl.Result{}, err
+	}
+	sending, cancel := graceful(ctx, r.Grace)
+	defer cancel()
+	result := r.Senders.send(sending, channel, letter.to(outbox.Pending(delivery)))
+	deliveryAttempts.WithLabelValues(string(channel.Spec.Type), string(result.Reason)).Inc()
+	ctrl.LoggerFrom(ctx).Info("Attempt made", "attempt", delivery.AttemptCount, "reason", result.Reason,
+		"server", result.Server, "message", result.Message)
+	delivery = outbox.Finish(delivery, result, channel.Spec.Retry, rand.Float64(), r.Clock.Now())
+	if err := r.finish(ctx, n, channel, delivery); err != nil {
+		return ctrl.Result{}, err
+	}
+	if delivery.NextAttemptTime != nil {
+		return ctrl.Result{RequeueAfter: delivery.NextAttemptTime.Sub(r.Clock.Now())}, nil
+	}
+	return ctrl.Result{}, nil
+}
+
+// finish records how an attempt ended. A conflict does not matter now: nobody else writes this delivery, so its outcome is
+// put into whatever the Notification has become.
+func (r *DeliveryReconciler) finish(ctx context.Context, n *v1alpha1.Notification, channel *v1alpha1.NotificationChannel,
+	delivery v1alpha1.DeliveryStatus) error {
+	if err := r.insist(ctx, n, &delivery); err != nil || !outbox.Final(delivery.State) {
+		return err
+	}
+	deliveriesFinished.WithLabelValues(string(delivery.State)).Inc()
+	if channel != nil && delivery.State == v1alpha1.DeliveryDelivered {
+		deliverySeconds.Observe(r.Clock.Since(n.CreationTimestamp.Time).Seconds())
+	}
+	return nil
+}
+
+// insist records a delivery whatever the Notification has become, and although the manager may be stopping.
+func (r *DeliveryReconciler) insist(ctx context.Context, n *v1alpha1.Notification, delivery *v1alpha1.DeliveryStatus) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), insistence)
+	defer cancel()
+	pause := wait.Backoff{Duration: conflictRetry, Factor: 2, Cap: insistence / 4, Steps: math.MaxInt32}
+	var last error
+	err := wait.ExponentialBackoffWithContext(ctx, pause, func(ctx context.Context) (bool, error) {
+		if last = r.record(ctx, n, delivery); last == nil {
+			return true, nil
+		}
+		if err := r.Live.Get(ctx, client.ObjectKeyFromObject(n), n); err != nil {
+			last = err
+		}
+		return apierrors.IsNotFound(last), nil
+	})
+	if err != nil {
+		return last
+	}
+	return nil
+}
+
+// record stores a delivery, and what all of them add up to, unless nothing has changed. It fails with a conflict when the
+// Notification has changed meanwhile.
+func (r *DeliveryReconciler) record(ctx context.Context, n *v1alpha1.Notification, delivery *v1alpha1.DeliveryStatus) error {
+	before := n.Status.DeepCopy()
+	if delivery != nil {
+		n.Status.Deliveries = outbox.Put(n.Status.Deliveries, *delivery)
+	}
+	n.Status.ObservedGeneration = n.Generation
+	outcome := outbox.Summarize(&n.Spec, n.Status.Deliveries)
+	status.Set(&n.Status.Conditions, n.Generation, v1alpha1.SucceededCondition, outcome.Status, outcome.Reason, outcome.Message)
+	if n.Spec.Acknowledgement != nil {
+		status.Set(&n.Status.Conditions, n.Generation, v1alpha1.AcknowledgedCondition, metav1.ConditionFalse,
+			v1alpha1.ReasonNotImplemented,
+			"`spec.acknowledgement` is accepted by the schema, but this version cannot tell yet who set it")
+	}
+	if equality.Semantic.DeepEqual(before, &n.Status) {
+		return nil
+	}
+	if err := client.IgnoreNotFound(r.Status().Update(ctx, n)); err != nil {
+		return fmt.Errorf("writing the notification's status: %w", err)
+	}
+	return nil
+}
+
+func (r *DeliveryReconciler) setupWithManager(mgr ctrl.Manager) error {
+	shares := lanes.Shares{Lane: max(1, r.Workers/16), Tenant: max(1, r.Workers/4)}
+	laneOf := func(d deliveryRequest) lanes.Lane { return lanes.Lane{Tenant: d.Namespace, Name: d.Channel} }
+	newQueue := func(name string, limiter workqueue.TypedRateLimiter[deliveryRequest]) workqueue.TypedRateLimitingInterface[deliveryRequest] {
+		inner := workqueue.NewTypedRateLimitingQueueWithConfig(limiter,
+			workqueue.TypedRateLimitingQueueConfig[deliveryRequest]{Name: name})
+		return lanes.New(inner, laneOf, shares)
+	}
+	return builder.TypedControllerManagedBy[deliveryRequest](mgr).
+		Named("delivery").
+		Watches(&v1alpha1.Notification{}, handler.TypedEnqueueRequestsFromMapFunc(deliveriesOf)).
+		Watches(&v1alpha1.NotificationChannel{}, handler.TypedEnqueueRequestsFromMapFunc(r.waitingFor)).
+		WithOptions(controller.TypedOptions[deliveryRequest]{
+			MaxConcurrentReconciles: r.Workers,
+			NewQueue:                newQueue,
+		}).
+		Complete(quietConflicts(r))
+}
+
+// deliveriesOf are the deliveries of a Notification that are still to be made.
+func deliveriesOf(_ context.Context, o client.Object) []deliveryRequest {
+	n, ok := o.(*v1alpha1.Notification)
+	if !ok {
+		return nil
+	}
+	key := client.ObjectKeyFromObject(n)
+	var requests []deliveryRequest
+	for _, channel := range pendingChannels(n) {
+		requests = append(requests, deliveryRequest{key, channel})
+	}
+	if len(requests) == 0 && n.Status.ObservedGeneration != n.Generation {
+		requests = append(requests, deliveryRequest{key, ""})
+	}
+	return requests
+}
+
+// waitingFor are the deliveries that a change of their channel may bring on.
+func (r *DeliveryReconciler) waitingFor(ctx context.Context, channel client.Object) []deliveryRequest {
+	var waiting v1alpha1.NotificationList
+	if err := r.List(ctx, &waiting, client.InNamespace(channel.GetNamespace()),
+		client.MatchingFields{indexByPendingChannel: channel.GetName()}); err != nil {
+		ctrl.LoggerFrom(ctx).Error(err, "Deliveries of the channel not found", "channel", channel.GetName())
+		return nil
+	}
+	requests := make([]deliveryRequest, 0, len(waiting.Items))
+	for i := range waiting.Items {
+		requests = append(requests, deliveryRequest{client.ObjectKeyFromObject(&waiting.Items[i]), channel.GetName()})
+	}
+	return requests
+}

@@ -1,0 +1,74 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Package controllers holds one reconciler a kind, each of which gathers, decides and acts, and the Evaluator, which takes
+// events through the conditions. What they decide is decided in internal/; here is what touches the cluster.
+package controllers
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"k8s.io/utils/clock"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/tocsin-dev/tocsin/internal/notify"
+)
+
+// Options are what the controllers need to know beyond the manager.
+type Options struct {
+	// Clock tells the time. nil: the machine's.
+	Clock clock.Clock
+	// DeliveryWorkers is how many deliveries may be under way at once. 0: DefaultDeliveryWorkers.
+	DeliveryWorkers int
+	// Grace is how long an attempt that is under way may go on after the manager was told to stop. 0: DefaultGrace.
+	Grace time.Duration
+	// HelloName is what to say hello to mail servers as. Empty: the host's name.
+	HelloName string
+}
+
+// DefaultDeliveryWorkers is how many deliveries may be under way at once. A channel gets a sixteenth, a namespace a quarter.
+const DefaultDeliveryWorkers = 64
+
+// Setup registers all controllers with the manager.
+func Setup(ctx context.Context, mgr ctrl.Manager, options Options) error {
+	if options.Clock == nil {
+		options.Clock = clock.RealClock{}
+	}
+	if options.DeliveryWorkers == 0 {
+		options.DeliveryWorkers = DefaultDeliveryWorkers
+	}
+	if options.Grace == 0 {
+		options.Grace = DefaultGrace
+	}
+	if err := addIndexes(ctx, mgr.GetFieldIndexer()); err != nil {
+		return err
+	}
+	watching, err := client.NewWithWatch(mgr.GetConfig(), client.Options{Scheme: mgr.GetScheme(), Mapper: mgr.GetRESTMapper()})
+	if err != nil {
+		return fmt.Errorf("making a client that watches: %w", err)
+	}
+	evaluator := NewEvaluator(mgr.GetClient(), watching, options.Clock, mgr.GetLogger().WithName("evaluator"))
+	if err := mgr.Add(evaluator); err != nil {
+		return fmt.Errorf("adding the evaluator: %w", err)
+	}
+	credentials := Credentials{Reader: mgr.GetAPIReader()}
+	for name, reconciler := range map[string]interface{ setupWithManager(ctrl.Manager) error }{
+		"condition": &ConditionReconciler{Client: mgr.GetClient(), Evaluator: evaluator},
+		"channel":   &ChannelReconciler{Client: mgr.GetClient(), Credentials: credentials},
+		"delivery": &DeliveryReconciler{
+			Client: mgr.GetClient(), Live: mgr.GetAPIReader(), Clock: options.Clock,
+			Senders: Senders{Credentials: credentials, HelloName: options.HelloName},
+			Workers: options.DeliveryWorkers, Grace: options.Grace,
+		},
+	} {
+		if err := reconciler.setupWithManager(mgr); err != nil {
+			return fmt.Errorf("setting up the %s controller: %w", name, err)
+		}
+	}
+	for _, reason := range notify.Reasons() {
+		deliveryAttempts.WithLabelValues("Email", string(reason))
+	}
+	return nil
+}

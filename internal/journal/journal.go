@@ -1,0 +1,221 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Package journal writes decisions down: it makes the Notification object of a firing, with a name computed from what it
+// is about, so that the same decision cannot be written twice.
+package journal
+
+import (
+	"crypto/sha256"
+	"encoding/base32"
+	"fmt"
+	"slices"
+	"strings"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/apimachinery/pkg/util/validation"
+
+	"github.com/tocsin-dev/tocsin/api/v1alpha1"
+	"github.com/tocsin-dev/tocsin/internal/message"
+	"github.com/tocsin-dev/tocsin/internal/placeholder"
+	"github.com/tocsin-dev/tocsin/internal/plan"
+)
+
+// Labels of a Notification, for selectors. A condition whose name is too long for a label has none.
+const (
+	LabelCondition = v1alpha1.Group + "/condition"
+	LabelSeverity  = v1alpha1.Group + "/severity"
+	LabelType      = v1alpha1.Group + "/type"
+)
+
+// maxName keeps a Notification's name within what Kubernetes admits (253 characters).
+const maxName = 200
+
+// Name computes a Notification's name from the condition, the damper's key and the sequence number.
+func Name(condition string, uid types.UID, key string, sequence int64) string {
+	hash := sha256.Sum256(fmt.Appendf(nil, "%s\x00%s\x00%d", uid, key, sequence))
+	suffix := strings.ToLower(base32.StdEncoding.EncodeToString(hash[:])[:10])
+	if len(condition) > maxName {
+		condition = strings.TrimRight(condition[:maxName], ".-")
+	}
+	return condition + "-" + suffix
+}
+
+// Compose makes the Notification of a firing. The channels are those of the condition's namespace.
+func Compose(f plan.Firing, channels []v1alpha1.NotificationChannel) *v1alpha1.Notification {
+	n := Blank(f)
+	condition := f.Rule.Condition
+	n.Spec = v1alpha1.NotificationSpec{
+		Type: string(condition.Spec.Type),
+		Condition: &v1alpha1.ConditionSnapshot{
+			Name: condition.Name, UID: condition.UID, Generation: condition.Generation,
+			Threshold: f.Rule.Threshold, Damper: damperOf(f.Rule),
+		},
+		Severity: severityOf(f.Window.Severity),
+		Trigger:  triggerOf(f),
+	}
+	n.Labels = labels(n)
+	for _, action := range actions(condition, channels) {
+		n.Spec.Deliveries = append(n.Spec.Deliveries, Deliver(n, action, find(channels, action.ChannelRef.Name)))
+	}
+	return n
+}
+
+// Blank is the Notification of a firing without its content: namespace and name.
+func Blank(f plan.Firing) *v1alpha1.Notification {
+	condition := f.Rule.Condition
+	return &v1alpha1.Notification{ObjectMeta: metav1.ObjectMeta{
+		Namespace: condition.Namespace,
+		Name:      Name(condition.Name, condition.UID, f.Key, f.Sequence),
+	}}
+}
+
+// Same says whether two Notifications of one name are the same decision.
+func Same(a, b *v1alpha1.Notification) bool {
+	x, y := a.Spec.Trigger, b.Spec.Trigger
+	return x != nil && y != nil && x.Reason == y.Reason && x.UpTo == y.UpTo && x.Time.Equal(&y.Time)
+}
+
+// Newest returns, of each condition and key, the Notification with the highest sequence number.
+func Newest(log []v1alpha1.Notification) []*v1alpha1.Notification {
+	type about struct {
+		condition types.UID
+		key       string
+	}
+	newest := map[about]*v1alpha1.Notification{}
+	for i := range log {
+		spec := &log[i].Spec
+		if spec.Condition == nil || spec.Trigger == nil {
+			continue
+		}
+		k := about{spec.Condition.UID, spec.Trigger.Key}
+		if old := newest[k]; old == nil || old.Spec.Trigger.Sequence < spec.Trigger.Sequence {
+			newest[k] = &log[i]
+		}
+	}
+	list := make([]*v1alpha1.Notification, 0, len(newest))
+	for _, n := range newest {
+		list = append(list, n)
+	}
+	return list
+}
+
+// actions are the condition's own, or one for each default channel.
+func actions(condition *v1alpha1.NotificationCondition, channels []v1alpha1.NotificationChannel) []v1alpha1.Action {
+	if len(condition.Spec.Actions) > 0 {
+		return condition.Spec.Actions
+	}
+	var defaults []v1alpha1.Action
+	for i := range channels {
+		if channels[i].Spec.Default {
+			defaults = append(defaults, v1alpha1.Action{ChannelRef: v1alpha1.ChannelReference{Name: channels[i].Name}})
+		}
+	}
+	slices.SortFunc(defaults, func(a, b v1alpha1.Action) int {
+		return strings.Compare(a.ChannelRef.Name, b.ChannelRef.Name)
+	})
+	return defaults[:min(len(defaults), maxDeliveries)]
+}
+
+// maxDeliveries is how many channels one Notification can go through.
+const maxDeliveries = 16
+
+func find(channels []v1alpha1.NotificationChannel, name string) *v1alpha1.NotificationChannel {
+	for i := range channels {
+		if channels[i].Name == name {
+			return &channels[i]
+		}
+	}
+	return nil
+}
+
+// Deliver renders what goes through one channel: the action's settings, then the channel's, then the defaults. The channel
+// is nil when it does not exist.
+func Deliver(n *v1alpha1.Notification, action v1alpha1.Action, channel *v1alpha1.NotificationChannel) v1alpha1.Delivery {
+	var settings v1alpha1.EmailOverride
+	if channel != nil && channel.Spec.Email != nil {
+		email := channel.Spec.Email
+		settings = v1alpha1.EmailOverride{Recipients: email.Recipients, Subject: email.Subject, Message: email.Message}
+	}
+	if own := action.Email; own != nil {
+		if len(own.Recipients) > 0 {
+			settings.Recipients = own.Recipients
+		}
+		if own.Subject != "" {
+			settings.Subject = own.Subject
+		}
+		if own.Message != "" {
+			settings.Message = own.Message
+		}
+	}
+	d := v1alpha1.Delivery{Channel: action.ChannelRef.Name}
+	for _, r := range settings.Recipients {
+		d.Recipients = append(d.Recipients, string(r))
+	}
+	d.Subject, d.Message = message.Render(template(settings.Subject), template(settings.Message), Values(n), &n.Spec)
+	return d
+}
+
+// Values are the values of the placeholders for a Notification.
+func Values(n *v1alpha1.Notification) placeholder.Values {
+	values := message.Values(n.Namespace, n.Name, &n.Spec)
+	if !n.CreationTimestamp.IsZero() {
+		message.FillTimes(values, n.CreationTimestamp.Time)
+	}
+	return values
+}
+
+// template parses what the schema has admitted; should it ever not parse, the default text is better than none.
+func template(t v1alpha1.Template) placeholder.Template {
+	parsed, err := placeholder.Parse(string(t))
+	if err != nil {
+		return placeholder.Template{}
+	}
+	return parsed
+}
+
+func triggerOf(f plan.Firing) *v1alpha1.Trigger {
+	t := &v1alpha1.Trigger{
+		Reason: f.Reason, Time: metav1.NewTime(f.Time), Key: f.Key, Sequence: f.Sequence,
+		Occurrences: f.Window.Occurrences, Computers: int32(min(f.Window.Computers, 1<<30)),
+		ComputerNames: f.Window.ComputerNames, Risks: f.Window.Risks,
+		Held: f.Held, UpTo: plan.FormatPosition(f.UpTo),
+	}
+	if !f.Window.First.IsZero() {
+		first, last := metav1.NewTime(f.Window.First), metav1.NewTime(f.Window.Last)
+		t.FirstTime, t.LastTime = &first, &last
+	}
+	if f.Event != nil {
+		t.Event = &v1alpha1.EventSnapshot{SecurityEventSpec: *f.Event.Spec.DeepCopy(), Name: f.Event.Name, UID: f.Event.UID}
+		if t.Event.Time == nil {
+			t.Event.Time = f.Event.CreationTimestamp.DeepCopy()
+		}
+	}
+	return t
+}
+
+func damperOf(rule *plan.Rule) string {
+	if rule.Damper() == 0 {
+		return ""
+	}
+	return string(v1alpha1.FormatDuration(rule.Damper()))
+}
+
+func severityOf(number int) v1alpha1.Severity {
+	for _, s := range []v1alpha1.Severity{
+		v1alpha1.SeverityCritical, v1alpha1.SeverityFunctionalFailure, v1alpha1.SeverityWarning,
+	} {
+		if s.Number() == number {
+			return s
+		}
+	}
+	return v1alpha1.SeverityInfo
+}
+
+func labels(n *v1alpha1.Notification) map[string]string {
+	l := map[string]string{LabelType: n.Spec.Type, LabelSeverity: string(n.Spec.Severity)}
+	if name := n.Spec.Condition.Name; len(validation.IsValidLabelValue(name)) == 0 {
+		l[LabelCondition] = name
+	}
+	return l
+}

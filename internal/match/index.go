@@ -1,0 +1,72 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package match
+
+// Index finds the conditions that could match an event, so that an event costs nothing for all the others. C is what
+// stands for a condition. It is not safe for concurrent use.
+type Index[C comparable] struct {
+	byType  map[indexKey]map[C]struct{}
+	anyType map[string]map[C]struct{}
+	where   map[C]func()
+}
+
+type indexKey struct{ namespace, eventType string }
+
+// NewIndex returns an empty index.
+func NewIndex[C comparable]() *Index[C] {
+	return &Index[C]{
+		byType:  map[indexKey]map[C]struct{}{},
+		anyType: map[string]map[C]struct{}{},
+		where:   map[C]func(){},
+	}
+}
+
+// Put makes the condition a candidate for the namespace's events that its filter's event types allow.
+func (x *Index[C]) Put(condition C, namespace string, filter *Filter) {
+	x.Delete(condition)
+	if len(filter.exactTypes) == 0 {
+		add(x.anyType, namespace, condition)
+		x.where[condition] = func() { remove(x.anyType, namespace, condition) }
+		return
+	}
+	for _, t := range filter.exactTypes {
+		add(x.byType, indexKey{namespace, t}, condition)
+	}
+	x.where[condition] = func() {
+		for _, t := range filter.exactTypes {
+			remove(x.byType, indexKey{namespace, t}, condition)
+		}
+	}
+}
+
+// Delete forgets the condition.
+func (x *Index[C]) Delete(condition C) {
+	if forget, ok := x.where[condition]; ok {
+		forget()
+		delete(x.where, condition)
+	}
+}
+
+// Candidates calls yield for each condition that could match an event of this type in this namespace.
+func (x *Index[C]) Candidates(namespace, eventType string, yield func(C)) {
+	for c := range x.byType[indexKey{namespace, key(eventType)}] {
+		yield(c)
+	}
+	for c := range x.anyType[namespace] {
+		yield(c)
+	}
+}
+
+func add[K, C comparable](m map[K]map[C]struct{}, k K, c C) {
+	if m[k] == nil {
+		m[k] = map[C]struct{}{}
+	}
+	m[k][c] = struct{}{}
+}
+
+func remove[K, C comparable](m map[K]map[C]struct{}, k K, c C) {
+	delete(m[k], c)
+	if len(m[k]) == 0 {
+		delete(m, k)
+	}
+}

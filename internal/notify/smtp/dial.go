@@ -1,0 +1,81 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package smtp
+
+import (
+	"context"
+	"errors"
+	"net"
+	"time"
+)
+
+const (
+	// maxSaid is how much a server may say in one step, a TLS handshake included. Replies have some hundred bytes.
+	maxSaid = 64 << 10
+	// quitPatience is how long a server may take to say goodbye. It delays a verdict that is already known.
+	quitPatience = 2 * time.Second
+)
+
+var errTooMuchSaid = errors.New("the server says more than 64 KiB in one step")
+
+// conn is a connection on which each step has a deadline and an amount that the server may say, and which is closed as
+// soon as its context is done.
+type conn struct {
+	net.Conn
+	timeout time.Duration
+	unsaid  int
+	// broken: reading or writing failed, so that there is nobody left to say goodbye to.
+	broken bool
+	// sendErr: not all that was written has left.
+	sendErr error
+	release func() bool
+}
+
+func (s *Sender) dialServer(ctx context.Context, srv server) (*conn, error) {
+	dialing, cancel := context.WithTimeout(ctx, s.timeout)
+	defer cancel()
+	raw, err := s.dial(dialing, "tcp", srv.address)
+	if err != nil {
+		return nil, err
+	}
+	return &conn{
+		Conn:    raw,
+		timeout: s.timeout,
+		release: context.AfterFunc(ctx, func() { _ = raw.Close() }),
+	}, nil
+}
+
+// nextStep renews the deadline and what the server may say.
+func (c *conn) nextStep() { c.allow(c.timeout) }
+
+func (c *conn) allow(d time.Duration) {
+	c.unsaid = maxSaid
+	_ = c.SetDeadline(time.Now().Add(d)) //nolint:forbidigo // a socket's deadline is a time of this machine's clock
+}
+
+// Read implements net.Conn.
+func (c *conn) Read(p []byte) (int, error) {
+	if c.unsaid <= 0 {
+		c.broken = true
+		return 0, errTooMuchSaid
+	}
+	n, err := c.Conn.Read(p[:min(len(p), c.unsaid)])
+	c.unsaid -= n
+	c.broken = c.broken || err != nil
+	return n, err
+}
+
+// Write implements net.Conn.
+func (c *conn) Write(p []byte) (int, error) {
+	n, err := c.Conn.Write(p)
+	if err != nil {
+		c.broken, c.sendErr = true, err
+	}
+	return n, err
+}
+
+// Close implements net.Conn. It may be called more than once.
+func (c *conn) Close() error {
+	c.release()
+	return c.Conn.Close()
+}

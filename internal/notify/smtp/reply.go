@@ -1,0 +1,86 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package smtp
+
+import (
+	"encoding/base64"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/tocsin-dev/tocsin/internal/notify"
+)
+
+// codeClosing is the reply of a server that closes the connection, whatever the command was (RFC 5321, 3.8).
+const codeClosing = 421
+
+// reply is what was said to a command, fit for a Result: bounded, printable and without secrets. The code is 0 where we
+// gave the answer ourselves.
+type reply struct {
+	code     int
+	enhanced string
+	text     string
+	// state is what it means for the recipient or recipients it goes for; empty where it means nothing to them.
+	state notify.RecipientState
+}
+
+// enhancedCode is the status code at the beginning of a reply's lines (RFC 2034, 4; RFC 3463, 2).
+var enhancedCode = regexp.MustCompile(`^[245]\.\d{1,3}\.\d{1,3}(\s|$)`)
+
+func newReply(code int, text string, secrets *strings.Replacer) reply {
+	text = secrets.Replace(text)
+	enhanced := strings.TrimSpace(enhancedCode.FindString(text))
+	if enhanced != "" {
+		text = strings.ReplaceAll(strings.TrimPrefix(text, enhanced), "\n"+enhanced, "\n")
+	}
+	return reply{code: code, enhanced: enhanced, text: notify.Bound(text, notify.MaxResponse), state: stateOf(code)}
+}
+
+// stateOf reads the first digit of a code (RFC 5321, 4.2.1).
+func stateOf(code int) notify.RecipientState {
+	switch code / 100 {
+	case 2:
+		return notify.Accepted
+	case 4:
+		return notify.Deferred
+	case 5:
+		return notify.Refused
+	default:
+		return ""
+	}
+}
+
+func (r reply) String() string {
+	var parts []string
+	if r.code != 0 {
+		parts = append(parts, strconv.Itoa(r.code))
+	}
+	if r.enhanced != "" {
+		parts = append(parts, r.enhanced)
+	}
+	return strings.Join(append(parts, r.text), " ")
+}
+
+// secretsOf masks the password in all forms in which a server could echo it: as it is, with the username, both in the
+// base64 of AUTH (RFC 4954), and as Go's error messages quote it.
+func secretsOf(login *Login) *strings.Replacer {
+	if login == nil {
+		return strings.NewReplacer()
+	}
+	pair := login.Username + ":" + login.Password
+	plain := "\x00" + login.Username + "\x00" + login.Password
+	var forms []string
+	for _, secret := range []string{plain, pair, login.Password} {
+		quoted := strconv.Quote(secret)
+		// Without the padding, which tells nothing and which an echo may lack.
+		forms = append(forms, secret, quoted[1:len(quoted)-1], base64.RawStdEncoding.EncodeToString([]byte(secret)))
+	}
+	// The longest first, as the replacer takes the first that fits.
+	slices.SortFunc(forms, func(a, b string) int { return len(b) - len(a) })
+	var pairs []string
+	for _, form := range forms {
+		pairs = append(pairs, form, "***")
+	}
+	return strings.NewReplacer(pairs...)
+}

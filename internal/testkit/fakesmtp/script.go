@@ -1,0 +1,268 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package fakesmtp
+
+import (
+	"bufio"
+	"context"
+	"crypto/tls"
+	"io"
+	"net"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+)
+
+// Step is a point of the conversation at which a scripted server can do something of its own.
+type Step string
+
+// The steps. Those for which a Script has no Action go as they should.
+const (
+	Connect  Step = "connect"
+	Ehlo     Step = "EHLO"
+	Helo     Step = "HELO"
+	StartTLS Step = "STARTTLS"
+	Auth     Step = "AUTH"
+	Mail     Step = "MAIL"
+	Rcpt     Step = "RCPT"
+	Data     Step = "DATA"
+	// Content is when the first line of the message has come.
+	Content Step = "content"
+	// FinalDot is when the whole message has come.
+	FinalDot Step = "final dot"
+	Quit     Step = "QUIT"
+)
+
+// Script says what a server does at which step.
+type Script map[Step]Action
+
+// Action is what a server does. It ends the conversation by closing the connection.
+type Action func(*Session)
+
+// wellBehaved is what a server does at steps for which nothing else is said. It has no STARTTLS and no AUTH.
+var wellBehaved = Script{
+	Connect:  Reply("220 fake.example ESMTP"),
+	Ehlo:     Reply("250-fake.example", "250-8BITMIME", "250 ENHANCEDSTATUSCODES"),
+	Helo:     Reply("250 fake.example"),
+	StartTLS: Encrypt(),
+	Auth:     Reply("235 2.7.0 welcome"),
+	Mail:     Reply("250 2.1.0 ok"),
+	Rcpt:     Reply("250 2.1.5 ok"),
+	Data:     Reply("354 go ahead"),
+	Content:  func(*Session) {},
+	FinalDot: Reply("250 2.0.0 queued as FAKE1"),
+	Quit:     Then(Reply("221 2.0.0 bye"), Drop()),
+}
+
+// Session is one connection to a scripted server.
+type Session struct {
+	conn   net.Conn
+	in     *bufio.Reader
+	closed bool
+}
+
+// Reply says these lines.
+func Reply(lines ...string) Action { return Raw(strings.Join(lines, "\r\n") + "\r\n") }
+
+// Raw says just that.
+func Raw(text string) Action {
+	return func(s *Session) { _, _ = io.WriteString(s.conn, text) }
+}
+
+// Flood says that over and over, until the client has had enough.
+func Flood(text string) Action {
+	return func(s *Session) {
+		for err := error(nil); err == nil; {
+			_, err = io.WriteString(s.conn, text)
+		}
+		s.close()
+	}
+}
+
+// Hang says nothing more, until the client hangs up.
+func Hang() Action {
+	return func(s *Session) {
+		_, _ = io.Copy(io.Discard, s.in)
+		s.close()
+	}
+}
+
+// Drop closes the connection.
+func Drop() Action { return (*Session).close }
+
+// Reset closes the connection as a crash does: without telling what was not read.
+func Reset() Action {
+	return func(s *Session) {
+		if tcp, ok := s.conn.(*net.TCPConn); ok {
+			_ = tcp.SetLinger(0)
+		}
+		s.close()
+	}
+}
+
+// Encrypt is what STARTTLS is for.
+func Encrypt() Action {
+	return func(s *Session) {
+		Reply("220 2.0.0 ready")(s)
+		encrypted := tls.Server(s.conn, serverTLS())
+		s.conn, s.in = encrypted, bufio.NewReader(encrypted)
+	}
+}
+
+// Then does one thing after the other.
+func Then(actions ...Action) Action {
+	return func(s *Session) {
+		for _, act := range actions {
+			act(s)
+		}
+	}
+}
+
+// InTurn does the first when it comes to it the first time, the second the second time, and the last from then on.
+func InTurn(actions ...Action) Action {
+	var mu sync.Mutex
+	return func(s *Session) {
+		mu.Lock()
+		act := actions[0]
+		if len(actions) > 1 {
+			actions = actions[1:]
+		}
+		mu.Unlock()
+		act(s)
+	}
+}
+
+func (s *Session) close() {
+	_ = s.conn.Close()
+	s.closed = true
+}
+
+// ScriptServer does what its script says.
+type ScriptServer struct {
+	script   Script
+	listener net.Listener
+	serving  sync.WaitGroup
+
+	mu          sync.Mutex
+	connections int
+	heard       []string
+}
+
+// NewScript makes a server that is reached by Dial alone.
+func NewScript(script Script) *ScriptServer { return &ScriptServer{script: script} }
+
+// StartScript runs a server until the test is over. It waits for the client to close its connections, so that a test in
+// which a client does not will not end.
+func StartScript(t testing.TB, script Script) *ScriptServer {
+	t.Helper()
+	s := NewScript(script)
+	s.listener = listen(t, "")
+	s.serving.Go(s.accept)
+	t.Cleanup(func() {
+		_ = s.listener.Close()
+		s.serving.Wait()
+	})
+	return s
+}
+
+func (s *ScriptServer) accept() {
+	for {
+		conn, err := s.listener.Accept()
+		if err != nil {
+			return
+		}
+		s.serving.Go(func() { s.serve(conn) })
+	}
+}
+
+// Dial connects to the server without a network, whatever the address. It fits where a net.Dialer's DialContext does.
+func (s *ScriptServer) Dial(context.Context, string, string) (net.Conn, error) {
+	client, server := net.Pipe()
+	s.serving.Go(func() { s.serve(server) })
+	return client, nil
+}
+
+// Host is the address that the server listens on.
+func (s *ScriptServer) Host() string { return hostOf(s.listener) }
+
+// Port is the port that the server listens on.
+func (s *ScriptServer) Port() int { return portOf(s.listener) }
+
+// Connections is how many there were.
+func (s *ScriptServer) Connections() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.connections
+}
+
+// Heard is all lines that clients said, what they sent as a message included.
+func (s *ScriptServer) Heard() []string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Clone(s.heard)
+}
+
+// WaitClosed waits until all connections are closed.
+func (s *ScriptServer) WaitClosed() { s.serving.Wait() }
+
+func (s *ScriptServer) serve(conn net.Conn) {
+	s.mu.Lock()
+	s.connections++
+	s.mu.Unlock()
+	session := &Session{conn: conn, in: bufio.NewReader(conn)}
+	defer session.close()
+	s.at(Connect, session)
+	for !session.closed {
+		line, err := s.hear(session)
+		if err != nil {
+			return
+		}
+		verb, _, _ := strings.Cut(line, " ")
+		step := Step(strings.ToUpper(verb))
+		if _, known := wellBehaved[step]; !known {
+			Reply("500 5.5.1 unknown command")(session)
+			continue
+		}
+		s.at(step, session)
+		if step == Data && !session.closed {
+			s.takeMessage(session)
+		}
+	}
+}
+
+// takeMessage hears a message up to its final dot.
+func (s *ScriptServer) takeMessage(session *Session) {
+	for first := true; !session.closed; first = false {
+		line, err := s.hear(session)
+		switch {
+		case err != nil:
+			session.close()
+		case line == ".":
+			s.at(FinalDot, session)
+			return
+		case first:
+			s.at(Content, session)
+		}
+	}
+}
+
+func (s *ScriptServer) hear(session *Session) (string, error) {
+	line, err := session.in.ReadString('\n')
+	if err != nil {
+		return "", err
+	}
+	line = strings.TrimRight(line, "\r\n")
+	s.mu.Lock()
+	s.heard = append(s.heard, line)
+	s.mu.Unlock()
+	return line, nil
+}
+
+func (s *ScriptServer) at(step Step, session *Session) {
+	act, ok := s.script[step]
+	if !ok {
+		act = wellBehaved[step]
+	}
+	act(session)
+}

@@ -1,0 +1,144 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Package verify looks for what the schema of a channel or a condition cannot refuse: values that cannot be used, and
+// fields whose behaviour this version does not have. Nothing that is accepted is ignored.
+package verify
+
+import (
+	"fmt"
+	"net/mail"
+
+	"golang.org/x/net/idna"
+
+	"github.com/tocsin-dev/tocsin/api/v1alpha1"
+	"github.com/tocsin-dev/tocsin/internal/placeholder"
+	"github.com/tocsin-dev/tocsin/internal/plan"
+	"github.com/tocsin-dev/tocsin/internal/status"
+)
+
+// finding is a field and what is wrong with it; the zero finding is none.
+type finding struct{ reason, field, text string }
+
+func notImplemented(is bool, field string) finding {
+	if !is {
+		return finding{}
+	}
+	return finding{v1alpha1.ReasonNotImplemented, field, "is accepted by the schema, but this version cannot do it yet"}
+}
+
+func invalid(field string, err error) finding {
+	if err == nil {
+		return finding{}
+	}
+	return finding{v1alpha1.ReasonInvalid, field, err.Error()}
+}
+
+// verdict is that of the first finding; without one, ready.
+func verdict(findings []finding, ready string) status.Verdict {
+	for _, f := range findings {
+		if f != (finding{}) {
+			return status.Verdict{Stalled: true, Reason: f.reason, Message: fmt.Sprintf("`%s` %s", f.field, f.text)}
+		}
+	}
+	return status.Verdict{Ready: true, Reason: v1alpha1.ReasonReady, Message: ready}
+}
+
+// Condition says whether a condition can be evaluated.
+func Condition(condition *v1alpha1.NotificationCondition) status.Verdict {
+	spec := &condition.Spec
+	findings := []finding{
+		notImplemented(spec.Type == "NewRiskDetected", "spec.type: NewRiskDetected"),
+		notImplemented(spec.NamespaceSelector != nil, "spec.namespaceSelector"),
+		notImplemented(spec.NotifyWhenCleared, "spec.notifyWhenCleared"),
+		notImplemented(spec.Filter != nil && spec.Filter.Expression != "", "spec.filter.expression"),
+		notImplemented(spec.Threshold != nil && spec.Threshold.Auto, "spec.threshold.auto"),
+	}
+	if _, err := plan.Compile(condition); err != nil {
+		findings = append(findings, invalid("spec", err))
+	}
+	for i, action := range spec.Actions {
+		if action.Email == nil {
+			continue
+		}
+		field := fmt.Sprintf("spec.actions[%d].email", i)
+		findings = append(findings,
+			addresses(field+".recipients", action.Email.Recipients),
+			template(field+".subject", action.Email.Subject),
+			template(field+".message", action.Email.Message))
+	}
+	if spec.Suspend {
+		if v := verdict(findings, ""); !v.Ready {
+			return v
+		}
+		return status.Verdict{Reason: v1alpha1.ReasonSuspended, Message: "`spec.suspend` is true: events are not evaluated"}
+	}
+	return verdict(findings, "events are being evaluated")
+}
+
+// Channel says whether a channel can be used, as far as its spec alone tells.
+func Channel(spec *v1alpha1.NotificationChannelSpec) status.Verdict {
+	findings := []finding{
+		notImplemented(spec.Type == v1alpha1.ChannelSMS, "spec.sms"),
+		notImplemented(spec.Type == v1alpha1.ChannelExec, "spec.exec"),
+		notImplemented(spec.Limit != nil, "spec.limit"),
+		notImplemented(spec.FallbackRef != nil, "spec.fallbackRef"),
+	}
+	if spec.Email != nil {
+		findings = append(findings, email(spec.Email)...)
+	}
+	v := verdict(findings, "the channel can be used")
+	if v.Ready && spec.Suspend {
+		return status.Verdict{Reason: v1alpha1.ReasonSuspended, Message: "`spec.suspend` is true: deliveries are held back"}
+	}
+	return v
+}
+
+func email(e *v1alpha1.EmailChannel) []finding {
+	findings := []finding{
+		notImplemented(e.MXLookup, "spec.email.mxLookup"),
+		addresses("spec.email.recipients", e.Recipients),
+		addresses("spec.email.sender", []v1alpha1.MailAddress{e.Sender}),
+		template("spec.email.subject", e.Subject),
+		template("spec.email.message", e.Message),
+	}
+	if tls := e.TLS; tls != nil {
+		findings = append(findings,
+			notImplemented(tls.Mode == v1alpha1.TLSRequired, "spec.email.tls.mode: Required"),
+			notImplemented(tls.MinVersion != "", "spec.email.tls.minVersion"),
+			notImplemented(tls.ClientCertificateRef != nil, "spec.email.tls.clientCertificateRef"))
+	}
+	if auth := e.Auth; auth != nil {
+		named := auth.Mechanism != "" && auth.Mechanism != v1alpha1.AuthAuto
+		findings = append(findings, notImplemented(named, "spec.email.auth.mechanism: "+string(auth.Mechanism)))
+	}
+	return findings
+}
+
+// addresses checks what a pattern cannot: quoting in display names (RFC 5322) and the domain (RFC 5890).
+func addresses(field string, list []v1alpha1.MailAddress) finding {
+	for _, a := range list {
+		parsed, err := mail.ParseAddress(string(a))
+		if err == nil {
+			_, err = idna.Lookup.ToASCII(domain(parsed.Address))
+		}
+		if err != nil {
+			return invalid(field, fmt.Errorf("holds %q, which is no e-mail address (%w); right is soc@example.com or "+
+				"\"SOC <soc@example.com>\"", a, err))
+		}
+	}
+	return finding{}
+}
+
+func domain(address string) string {
+	for i := len(address) - 1; i >= 0; i-- {
+		if address[i] == '@' {
+			return address[i+1:]
+		}
+	}
+	return address
+}
+
+func template(field string, t v1alpha1.Template) finding {
+	_, err := placeholder.Parse(string(t))
+	return invalid(field, err)
+}

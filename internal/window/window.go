@@ -1,0 +1,224 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Package window counts occurrences within a length of time, by the time they happened and whatever the order they arrive
+// in. It is pure, and its memory depends on the threshold, not on the number of occurrences.
+package window
+
+import (
+	"slices"
+	"time"
+)
+
+// slack is how many entries a window keeps beyond its threshold, so that totals stay exact and late occurrences find
+// their neighbours.
+const slack = 256
+
+// MaxNames is the most names of computers and of risks that a Summary lists.
+const MaxNames = 20
+
+// Threshold is reached when Count occurrences (or different computers, if Distinct) lie within Width.
+type Threshold struct {
+	Count    int64
+	Width    time.Duration
+	Distinct bool
+}
+
+// Entry is something that happened Count times, from First until Time. The window counts all of it at Time.
+type Entry struct {
+	Time     time.Time
+	First    time.Time
+	Count    int64
+	Computer string
+	Risk     string
+	// Severity is a rank: the higher the worse.
+	Severity int
+}
+
+// Summary is what a window held.
+type Summary struct {
+	Occurrences   int64
+	Computers     int
+	ComputerNames []string
+	Risks         []string
+	First, Last   time.Time
+	Severity      int
+}
+
+// Window holds the latest entries, ordered by time. The zero Window is not usable; see New.
+type Window struct {
+	threshold Threshold
+	entries   []Entry
+}
+
+// New returns an empty window.
+func New(t Threshold) *Window { return &Window{threshold: t} }
+
+// Add puts an entry in its place by time.
+func (w *Window) Add(e Entry) {
+	at := len(w.entries)
+	for at > 0 && w.entries[at-1].Time.After(e.Time) {
+		at--
+	}
+	for i := at - 1; i >= 0 && w.entries[i].Time.Equal(e.Time); i-- {
+		if same := &w.entries[i]; same.Computer == e.Computer && same.Risk == e.Risk {
+			same.Count += e.Count
+			same.Severity = max(same.Severity, e.Severity)
+			if e.First.Before(same.First) {
+				same.First = e.First
+			}
+			return
+		}
+	}
+	w.entries = slices.Insert(w.entries, at, e)
+	if limit := int(w.threshold.Count) + 2*slack; len(w.entries) > limit {
+		w.shrink(limit - slack)
+	}
+}
+
+// shrink keeps at most n entries. What it drops first cannot change whether the threshold is reached as of now: an old
+// entry of a computer that has a newer one, then the oldest of all.
+func (w *Window) shrink(n int) {
+	newest := map[string]int{}
+	for i, e := range w.entries {
+		newest[e.Computer] = i
+	}
+	surplus := len(w.entries) - n
+	kept := w.entries[:0]
+	for i, e := range w.entries {
+		if surplus > 0 && (!w.threshold.Distinct || newest[e.Computer] != i) {
+			surplus--
+			continue
+		}
+		kept = append(kept, e)
+	}
+	clear(w.entries[len(kept):])
+	w.entries = slices.Delete(kept, 0, max(0, len(kept)-n))
+}
+
+// Forget drops what happened before the given time.
+func (w *Window) Forget(before time.Time) {
+	n := 0
+	for n < len(w.entries) && w.entries[n].Time.Before(before) {
+		n++
+	}
+	w.entries = slices.Delete(w.entries, 0, n)
+}
+
+// Empty says whether the window holds nothing.
+func (w *Window) Empty() bool { return len(w.entries) == 0 }
+
+// Clear drops everything: counting starts anew.
+func (w *Window) Clear() { w.entries = nil }
+
+// AsOf summarises (now-Width, now] and says whether the threshold is reached there.
+func (w *Window) AsOf(now time.Time) (Summary, bool) {
+	from, to := w.bounds(now)
+	return w.sum(from, to)
+}
+
+// Holds says whether something happened on the computer in (now-Width, now].
+func (w *Window) Holds(computer string, now time.Time) bool {
+	from, to := w.bounds(now)
+	return slices.ContainsFunc(w.entries[from:to], func(e Entry) bool { return e.Computer == computer })
+}
+
+// Around looks at every window of the threshold's width that contains the given time and ends by now. It summarises the
+// fullest, the earliest of equals, and says whether the threshold is reached there.
+func (w *Window) Around(at, now time.Time) (Summary, bool) {
+	bestFrom, bestTo, best := 0, 0, int64(-1)
+	for i, e := range w.entries {
+		if e.Time.Before(at) {
+			continue
+		}
+		if !e.Time.Before(at.Add(w.threshold.Width)) || e.Time.After(now) {
+			break
+		}
+		from, to := w.bounds(e.Time)
+		if last := i == len(w.entries)-1; !last && w.entries[i+1].Time.Equal(e.Time) {
+			continue
+		}
+		if n := w.measure(from, to); n > best {
+			bestFrom, bestTo, best = from, to, n
+		}
+	}
+	return w.sum(bestFrom, bestTo)
+}
+
+// bounds returns the range of entries in (end-Width, end].
+func (w *Window) bounds(end time.Time) (from, to int) {
+	start := end.Add(-w.threshold.Width)
+	after := func(t time.Time) func(Entry, struct{}) int {
+		return func(e Entry, _ struct{}) int {
+			if e.Time.After(t) {
+				return 1
+			}
+			return -1
+		}
+	}
+	from, _ = slices.BinarySearchFunc(w.entries, struct{}{}, after(start))
+	to, _ = slices.BinarySearchFunc(w.entries, struct{}{}, after(end))
+	return from, to
+}
+
+func (w *Window) measure(from, to int) int64 {
+	if w.threshold.Distinct {
+		computers := map[string]struct{}{}
+		for _, e := range w.entries[from:to] {
+			if e.Computer != "" {
+				computers[e.Computer] = struct{}{}
+			}
+		}
+		return int64(len(computers))
+	}
+	var n int64
+	for _, e := range w.entries[from:to] {
+		n += e.Count
+	}
+	return n
+}
+
+func (w *Window) sum(from, to int) (Summary, bool) {
+	var s Summary
+	computers, risks := names{}, names{}
+	for _, e := range slices.Backward(w.entries[from:to]) {
+		s.Occurrences += e.Count
+		s.Severity = max(s.Severity, e.Severity)
+		computers.add(e.Computer)
+		risks.add(e.Risk)
+		if s.Last.IsZero() {
+			s.Last = e.Time
+		}
+		if s.First.IsZero() || e.First.Before(s.First) {
+			s.First = e.First
+		}
+	}
+	s.Computers = len(computers.seen)
+	s.ComputerNames, s.Risks = computers.list, risks.list
+	measure := s.Occurrences
+	if w.threshold.Distinct {
+		measure = int64(s.Computers)
+	}
+	return s, measure >= w.threshold.Count
+}
+
+// names collects different names in order of appearance; it lists the first few and counts all.
+type names struct {
+	seen map[string]struct{}
+	list []string
+}
+
+func (n *names) add(name string) {
+	if name == "" {
+		return
+	}
+	if _, ok := n.seen[name]; ok {
+		return
+	}
+	if n.seen == nil {
+		n.seen = map[string]struct{}{}
+	}
+	n.seen[name] = struct{}{}
+	if len(n.list) < MaxNames {
+		n.list = append(n.list, name)
+	}
+}
