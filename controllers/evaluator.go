@@ -22,6 +22,9 @@ import (
 // flushInterval is how often, at most, the numbers of a condition that did not fire are written to its status.
 const flushInterval = 10 * time.Second
 
+// changedBuffer is how many conditions may wait to be told of at once; the others wait for the next flush.
+const changedBuffer = 1024
+
 // Evaluator takes every SecurityEvent, in the order in which they were created, through the conditions that could match
 // it, and writes the Notifications that are due. It runs on the leader alone. Nothing is written for an event that fires
 // nothing.
@@ -60,7 +63,7 @@ func NewEvaluator(c client.Client, watching client.WithWatch, clk clock.Clock, l
 	return &Evaluator{
 		client: c, watching: watching, clock: clk, log: log,
 		events:  newEventLog(),
-		changed: make(chan event.GenericEvent),
+		changed: make(chan event.GenericEvent, changedBuffer),
 		wake:    make(chan struct{}, 1),
 		watches: map[types.NamespacedName]*follower{},
 		index:   match.NewIndex[*follower](),

@@ -9,6 +9,7 @@ import (
 	"math/rand/v2"
 	"time"
 
+	"github.com/go-logr/logr"
 	"k8s.io/apimachinery/pkg/api/equality"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -199,6 +200,13 @@ func (r *DeliveryReconciler) setupWithManager(mgr ctrl.Manager) error {
 		WithOptions(controller.TypedOptions[deliveryRequest]{
 			MaxConcurrentReconciles: r.Workers,
 			NewQueue:                newQueue,
+		}).
+		WithLogConstructor(func(d *deliveryRequest) logr.Logger {
+			log := mgr.GetLogger().WithName("delivery")
+			if d == nil {
+				return log
+			}
+			return log.WithValues("notification", d.NamespacedName, "channel", d.Channel)
 		}).
 		Complete(quietConflicts(r))
 }

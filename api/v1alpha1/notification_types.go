@@ -16,38 +16,46 @@ const NotificationTypeTest = "Test"
 // +kubebuilder:validation:XValidation:rule="(self.type == 'Test') == has(self.channelRef)",message="`channelRef` must be set when `type` is Test, and only then"
 // +kubebuilder:validation:XValidation:rule="self.type != 'Test' || !has(self.condition) && !has(self.trigger) && !has(self.deliveries)",message="a notification of type Test may hold `type` and `channelRef` only"
 // +kubebuilder:validation:XValidation:rule="self.type == 'Test' || has(self.condition) && has(self.trigger)",message="a notification that is no Test needs `condition` and `trigger`: Tocsin writes those; users create type Test"
-// +kubebuilder:validation:XValidation:rule="self.type == oldSelf.type && self.?channelRef == oldSelf.?channelRef && self.?condition == oldSelf.?condition && self.?creator == oldSelf.?creator && self.?severity == oldSelf.?severity && self.?trigger == oldSelf.?trigger && self.?deliveries == oldSelf.?deliveries",message="may not be changed, save for `acknowledgement`: the log tells what was"
-// +kubebuilder:validation:XValidation:rule="!has(oldSelf.acknowledgement) || has(self.acknowledgement) && self.acknowledgement == oldSelf.acknowledgement",message="`acknowledgement` may be set once"
+// +kubebuilder:validation:XValidation:rule="has(self.condition) == has(oldSelf.condition) && has(self.creator) == has(oldSelf.creator) && has(self.severity) == has(oldSelf.severity) && has(self.trigger) == has(oldSelf.trigger) && has(self.deliveries) == has(oldSelf.deliveries)",message="may not be changed, save for `acknowledgement`: the log tells what was"
+// +kubebuilder:validation:XValidation:rule="!has(oldSelf.acknowledgement) || has(self.acknowledgement)",message="`acknowledgement` may not be taken back"
 type NotificationSpec struct {
 	// type is the condition's type, or Test for one that a user creates to try a channel.
 	// +required
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=63
+	// +kubebuilder:validation:XValidation:rule="self == oldSelf",message="may not be changed: the log tells what was"
 	Type string `json:"type"`
 	// channelRef names the channel that a Test is sent through.
 	// +optional
+	// +kubebuilder:validation:XValidation:rule="self == oldSelf",message="may not be changed: the log tells what was"
 	ChannelRef *ChannelReference `json:"channelRef,omitempty"`
 	// condition that fired.
 	// +optional
+	// +kubebuilder:validation:XValidation:rule="self == oldSelf",message="may not be changed: the log tells what was"
 	Condition *ConditionSnapshot `json:"condition,omitempty"`
 	// creator is who made the condition.
 	// +optional
 	// +kubebuilder:validation:MaxLength=256
+	// +kubebuilder:validation:XValidation:rule="self == oldSelf",message="may not be changed: the log tells what was"
 	Creator string `json:"creator,omitempty"`
 	// severity is the highest among the events that counted.
 	// +optional
+	// +kubebuilder:validation:XValidation:rule="self == oldSelf",message="may not be changed: the log tells what was"
 	Severity Severity `json:"severity,omitempty"`
 	// trigger is what made the condition fire.
 	// +optional
+	// +kubebuilder:validation:XValidation:rule="self == oldSelf",message="may not be changed: the log tells what was"
 	Trigger *Trigger `json:"trigger,omitempty"`
 	// deliveries are the messages to send, one for each channel. Empty: the log alone.
 	// +optional
 	// +kubebuilder:validation:MaxItems=16
 	// +listType=map
 	// +listMapKey=channel
+	// +kubebuilder:validation:XValidation:rule="self == oldSelf",message="may not be changed: the log tells what was"
 	Deliveries []Delivery `json:"deliveries,omitempty"`
 	// acknowledgement says that somebody has taken notice.
 	// +optional
+	// +kubebuilder:validation:XValidation:rule="self == oldSelf",message="may be set once"
 	Acknowledgement *Acknowledgement `json:"acknowledgement,omitempty"`
 }
 

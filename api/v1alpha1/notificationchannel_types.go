@@ -215,14 +215,10 @@ type EmailChannel struct {
 	Sender MailAddress `json:"sender"`
 	// subject with placeholders. Unset: "[%SEVERITY%] %EVENT% on %COMPUTER%".
 	// +optional
-	// +kubebuilder:validation:MinLength=1
-	// +kubebuilder:validation:MaxLength=255
-	// +kubebuilder:validation:Pattern=`^[^\x00-\x1f\x7f]*$`
-	Subject Template `json:"subject,omitempty"`
+	Subject Subject `json:"subject,omitempty"`
 	// message with placeholders. Unset: a text that tells what happened, where, when and how often.
 	// +optional
-	// +kubebuilder:validation:MinLength=1
-	Message Template `json:"message,omitempty"`
+	Message Text `json:"message,omitempty"`
 }
 
 // SMSRecipient is a phone number in international form (+4915112345678) or an address that the gateway knows.
@@ -255,14 +251,10 @@ type SMSChannel struct {
 	Sender MailAddress `json:"sender"`
 	// subject with placeholders. Unset: none.
 	// +optional
-	// +kubebuilder:validation:MaxLength=255
-	// +kubebuilder:validation:Pattern=`^[^\x00-\x1f\x7f]*$`
-	Subject Template `json:"subject,omitempty"`
+	Subject Subject `json:"subject,omitempty"`
 	// message with placeholders. Unset: "%SEVERITY%: %EVENT% %COMPUTER% %RISE_TIME%".
 	// +optional
-	// +kubebuilder:validation:MinLength=1
-	// +kubebuilder:validation:MaxLength=1024
-	Message Template `json:"message,omitempty"`
+	Message Text `json:"message,omitempty"`
 	// maxSegments is the most segments that a text may fill; longer ones are cut at a character. Unset: 3.
 	// +optional
 	// +kubebuilder:validation:Minimum=1

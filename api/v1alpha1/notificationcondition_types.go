@@ -211,12 +211,10 @@ type EmailOverride struct {
 	Recipients []MailAddress `json:"recipients,omitempty"`
 	// subject instead of the channel's.
 	// +optional
-	// +kubebuilder:validation:MaxLength=255
-	// +kubebuilder:validation:Pattern=`^[^\x00-\x1f\x7f]*$`
-	Subject Template `json:"subject,omitempty"`
+	Subject Subject `json:"subject,omitempty"`
 	// message instead of the channel's.
 	// +optional
-	Message Template `json:"message,omitempty"`
+	Message Text `json:"message,omitempty"`
 }
 
 // NotificationConditionStatus is what became of the condition.

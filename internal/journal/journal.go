@@ -166,7 +166,7 @@ func Values(n *v1alpha1.Notification) placeholder.Values {
 }
 
 // template parses what the schema has admitted; should it ever not parse, the default text is better than none.
-func template(t v1alpha1.Template) placeholder.Template {
+func template[T v1alpha1.Subject | v1alpha1.Text](t T) placeholder.Template {
 	parsed, err := placeholder.Parse(string(t))
 	if err != nil {
 		return placeholder.Template{}

@@ -4,6 +4,7 @@ package placeholder
 
 import (
 	"errors"
+	"fmt"
 	"os"
 	"regexp"
 	"strconv"
@@ -13,53 +14,62 @@ import (
 )
 
 const (
-	typesFile   = "../../api/v1alpha1/shared_types.go"
-	ruleMarker  = "// +kubebuilder:validation:XValidation:"
-	templateDef = "\ntype Template string"
+	typesFile  = "../../api/v1alpha1/shared_types.go"
+	ruleMarker = "// +kubebuilder:validation:XValidation:"
 )
 
-// admission is the CEL rule on type Template, taken apart: Go's regular expressions are those of CEL.
+// admission is the CEL rule on the types Subject and Text, taken apart: Go's regular expressions are those of CEL.
 type admission struct {
 	valid  *regexp.Regexp // what self.matches asks for
 	prefix *regexp.Regexp // the longest good beginning
 	token  *regexp.Regexp // what stands after it
-	// words of the message before the token, between it and the position, and after that
-	words [3]string
+	// format of the message: CEL's %s, %d and %% are those of Go
+	format string
 }
 
-// readAdmission reads the rule from the marker in the API's source, from which the CRDs are generated.
+// readAdmission reads the rule from the markers in the API's source, from which the CRDs are generated.
 func readAdmission(tb testing.TB) admission {
 	tb.Helper()
 	source, err := os.ReadFile(typesFile)
 	if err != nil {
 		tb.Fatal(err)
 	}
-	before, _, ok := strings.Cut(string(source), templateDef)
-	if !ok {
-		tb.Fatalf("%s does not declare type Template", typesFile)
+	rule, message := readMarker(tb, string(source), "Text")
+	if subjectRule, subjectMessage := readMarker(tb, string(source), "Subject"); subjectRule != rule || subjectMessage != message {
+		tb.Errorf("the rules on the types Subject and Text differ")
 	}
-	marker := before[strings.LastIndex(before, ruleMarker)+len(ruleMarker):]
-	parts := regexp.MustCompile(`^rule=("(?:[^"\\]|\\.)*"),messageExpression=("(?:[^"\\]|\\.)*")$`).FindStringSubmatch(marker)
-	if parts == nil {
-		tb.Fatalf("the marker on type Template is not a rule and a messageExpression: %s", marker)
-	}
-	rule, message := unquote(tb, parts[1]), unquote(tb, parts[2])
-
 	inRule := regexp.MustCompile(`^self\.matches\('([^']*)'\)$`).FindStringSubmatch(rule)
-	inMessage := regexp.MustCompile(`^'([^']*)' \+ self\.substring\(self\.find\('([^']*)'\)\.size\(\)\)\.find\('([^']*)'\)` +
-		` \+ '([^']*)' \+ string\(self\.find\('([^']*)'\)\.size\(\) \+ 1\) \+ '([^']*)'$`).FindStringSubmatch(message)
+	good := `self\.find\('([^']*)'\)\.size\(\)`
+	inMessage := regexp.MustCompile(`^'([^']*)'\.format\(\[self\.substring\(` + good + `, ` + good + ` \+ self\.substring\(` + good +
+		`\)\.find\('([^']*)'\)\.size\(\)\), ` + good + ` \+ 1\]\)$`).FindStringSubmatch(message)
 	if inRule == nil || inMessage == nil {
-		tb.Fatalf("the rule on type Template has another form:\n%s\n%s", rule, message)
+		tb.Fatalf("the rule on type Text has another form:\n%s\n%s", rule, message)
 	}
-	if inMessage[2] != inMessage[5] || inMessage[2]+"$" != inRule[1] {
-		tb.Errorf("the expressions of the rule and its message differ:\n%s\n%s\n%s", inRule[1], inMessage[2], inMessage[5])
+	for _, prefix := range []string{inMessage[2], inMessage[3], inMessage[4], inMessage[6]} {
+		if prefix+"$" != inRule[1] {
+			tb.Errorf("the expressions of the rule and its message differ:\n%s\n%s", inRule[1], prefix)
+		}
 	}
 	return admission{
 		valid:  regexp.MustCompile(inRule[1]),
 		prefix: regexp.MustCompile(inMessage[2]),
-		token:  regexp.MustCompile(inMessage[3]),
-		words:  [3]string{inMessage[1], inMessage[4], inMessage[6]},
+		token:  regexp.MustCompile(inMessage[5]),
+		format: inMessage[1],
 	}
+}
+
+func readMarker(tb testing.TB, source, name string) (rule, message string) {
+	tb.Helper()
+	before, _, ok := strings.Cut(source, "\ntype "+name+" string")
+	if !ok {
+		tb.Fatalf("%s does not declare type %s", typesFile, name)
+	}
+	marker := before[strings.LastIndex(before, ruleMarker)+len(ruleMarker):]
+	parts := regexp.MustCompile(`^rule=("(?:[^"\\]|\\.)*"),messageExpression=("(?:[^"\\]|\\.)*")$`).FindStringSubmatch(marker)
+	if parts == nil {
+		tb.Fatalf("the marker on type %s is not a rule and a messageExpression: %s", name, marker)
+	}
+	return unquote(tb, parts[1]), unquote(tb, parts[2])
 }
 
 func unquote(tb testing.TB, quoted string) string {
@@ -78,7 +88,7 @@ func (a admission) refusal(text string) string {
 	}
 	good := a.prefix.FindString(text)
 	position := utf8.RuneCountInString(good) + 1
-	return a.words[0] + a.token.FindString(text[len(good):]) + a.words[1] + strconv.Itoa(position) + a.words[2]
+	return fmt.Sprintf(a.format, a.token.FindString(text[len(good):]), position)
 }
 
 // checkAgreement fails when Parse and admission say different things about the text.

@@ -138,7 +138,7 @@ func domain(address string) string {
 	return address
 }
 
-func template(field string, t v1alpha1.Template) finding {
+func template[T v1alpha1.Subject | v1alpha1.Text](field string, t T) finding {
 	_, err := placeholder.Parse(string(t))
 	return invalid(field, err)
 }

@@ -125,6 +125,8 @@ func (c *conversation) describe(err error) string {
 		return newReply(said.Code, said.Msg, c.sender.secrets).String()
 	case errors.As(err, &lookup):
 		return lookup.Err
+	case errors.Is(err, errTooMuchSaid):
+		return errTooMuchSaid.Error()
 	case isTimeout(err):
 		return fmt.Sprintf("timed out after %s", c.sender.timeout)
 	case errors.Is(err, io.EOF):

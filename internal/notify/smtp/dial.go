@@ -67,6 +67,10 @@ func (c *conn) Read(p []byte) (int, error) {
 
 // Write implements net.Conn.
 func (c *conn) Write(p []byte) (int, error) {
+	if c.unsaid <= 0 {
+		// Nothing could be heard in answer.
+		return 0, errTooMuchSaid
+	}
 	n, err := c.Conn.Write(p)
 	if err != nil {
 		c.broken, c.sendErr = true, err

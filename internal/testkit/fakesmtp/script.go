@@ -12,6 +12,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 )
 
 // Step is a point of the conversation at which a scripted server can do something of its own.
@@ -87,6 +88,28 @@ func Hang() Action {
 		s.close()
 	}
 }
+
+// Stall neither says nor hears anything more, until the client hangs up. It fits only connections made by Dial.
+func Stall() Action {
+	return func(s *Session) {
+		_, _ = io.WriteString(s.conn, "\r") // without a network, writing lasts until somebody reads or hangs up
+		s.close()
+	}
+}
+
+// Drip says that over and over, with a pause before each time, until the client has had enough.
+func Drip(text string, pause time.Duration) Action {
+	return func(s *Session) {
+		for err := error(nil); err == nil; {
+			time.Sleep(pause)
+			_, err = io.WriteString(s.conn, text)
+		}
+		s.close()
+	}
+}
+
+// Pause says nothing for a while.
+func Pause(d time.Duration) Action { return func(*Session) { time.Sleep(d) } }
 
 // Drop closes the connection.
 func Drop() Action { return (*Session).close }
