@@ -200,7 +200,8 @@ func (e *Evaluator) Follow(ctx context.Context, condition *v1alpha1.Notification
 		return err
 	}
 	var log v1alpha1.NotificationList
-	if err := e.client.List(ctx, &log, client.InNamespace(key.Namespace), client.MatchingFields{indexByCondition: string(condition.UID)}); err != nil {
+	if err := e.client.List(ctx, &log, client.InNamespace(key.Namespace),
+		client.MatchingFields{indexByCondition: string(condition.UID)}); err != nil {
 		return err
 	}
 	e.mu.Lock()

@@ -52,7 +52,7 @@ type DeliveryReconciler struct {
 	Grace time.Duration
 }
 
-// +kubebuilder:rbac:groups=tocsin.dev,resources=notifications,verbs=get;list;watch;create
+// +kubebuilder:rbac:groups=tocsin.dev,resources=notifications,verbs=get;list;watch;create;record
 // +kubebuilder:rbac:groups=tocsin.dev,resources=notifications/status,verbs=get;update
 
 // Reconcile decides what is next for one delivery, and does it.
@@ -188,7 +188,9 @@ func (r *DeliveryReconciler) record(ctx context.Context, n *v1alpha1.Notificatio
 func (r *DeliveryReconciler) setupWithManager(mgr ctrl.Manager) error {
 	shares := lanes.Shares{Lane: max(1, r.Workers/16), Tenant: max(1, r.Workers/4)}
 	laneOf := func(d deliveryRequest) lanes.Lane { return lanes.Lane{Tenant: d.Namespace, Name: d.Channel} }
-	newQueue := func(name string, limiter workqueue.TypedRateLimiter[deliveryRequest]) workqueue.TypedRateLimitingInterface[deliveryRequest] {
+	newQueue := func(
+		name string, limiter workqueue.TypedRateLimiter[deliveryRequest],
+	) workqueue.TypedRateLimitingInterface[deliveryRequest] {
 		inner := workqueue.NewTypedRateLimitingQueueWithConfig(limiter,
 			workqueue.TypedRateLimitingQueueConfig[deliveryRequest]{Name: name})
 		return lanes.New(inner, laneOf, shares)

@@ -7,8 +7,8 @@ import (
 	"fmt"
 	"time"
 
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/equality"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/builder"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -59,7 +59,8 @@ func (r *ChannelReconciler) Reconcile(ctx context.Context, request ctrl.Request)
 	return result, r.writeStatus(ctx, channel, verdict, revision)
 }
 
-func (r *ChannelReconciler) writeStatus(ctx context.Context, channel *v1alpha1.NotificationChannel, verdict status.Verdict, revision string) error {
+func (r *ChannelReconciler) writeStatus(ctx context.Context, channel *v1alpha1.NotificationChannel,
+	verdict status.Verdict, revision string) error {
 	before := channel.DeepCopy()
 	channel.Status.ObservedGeneration = channel.Generation
 	channel.Status.Revision = revision

@@ -15,6 +15,9 @@ var (
 	// GroupVersion identifies this version of the API.
 	GroupVersion = schema.GroupVersion{Group: Group, Version: "v1alpha1"}
 
+	// SchemeGroupVersion is GroupVersion, by the name that generated code expects.
+	SchemeGroupVersion = GroupVersion
+
 	schemeBuilder = runtime.NewSchemeBuilder(addKnownTypes)
 
 	// AddToScheme registers the kinds with a scheme.

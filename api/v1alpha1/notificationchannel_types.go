@@ -326,6 +326,7 @@ const (
 // +kubebuilder:selectablefield:JSONPath=`.spec.type`
 type NotificationChannel struct {
 	metav1.TypeMeta `json:",inline"`
+	// metadata of the object.
 	// +optional
 	metav1.ObjectMeta `json:"metadata,omitempty"`
 

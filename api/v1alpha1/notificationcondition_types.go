@@ -304,6 +304,7 @@ type DamperStatus struct {
 // +kubebuilder:selectablefield:JSONPath=`.spec.type`
 type NotificationCondition struct {
 	metav1.TypeMeta `json:",inline"`
+	// metadata of the object.
 	// +optional
 	metav1.ObjectMeta `json:"metadata,omitempty"`
 

@@ -282,6 +282,7 @@ type InvolvedObject struct {
 // +kubebuilder:selectablefield:JSONPath=`.spec.risk.name`
 type SecurityEvent struct {
 	metav1.TypeMeta `json:",inline"`
+	// metadata of the object.
 	// +optional
 	metav1.ObjectMeta `json:"metadata,omitempty"`
 

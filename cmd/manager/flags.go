@@ -16,15 +16,13 @@ import (
 
 // options are what the command line says.
 type options struct {
-	kubeconfig      string
-	metricsAddress  string
-	probeAddress    string
-	leaderElect     bool
-	leaseNamespace  string
-	leaseDuration   time.Duration
-	shutdownTimeout time.Duration
-	controllers     controllers.Options
-	zap             zap.Options
+	metricsAddress string
+	probeAddress   string
+	leaderElect    bool
+	leaseNamespace string
+	leaseDuration  time.Duration
+	controllers    controllers.Options
+	zap            zap.Options
 }
 
 const usage = `Tocsin's manager watches SecurityEvents, decides by the NotificationConditions which of them matter, and tells

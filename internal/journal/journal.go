@@ -177,7 +177,8 @@ func template[T v1alpha1.Subject | v1alpha1.Text](t T) placeholder.Template {
 func triggerOf(f plan.Firing) *v1alpha1.Trigger {
 	t := &v1alpha1.Trigger{
 		Reason: f.Reason, Time: metav1.NewTime(f.Time), Key: f.Key, Sequence: f.Sequence,
-		Occurrences: f.Window.Occurrences, Computers: int32(min(f.Window.Computers, 1<<30)),
+		Occurrences:   f.Window.Occurrences,
+		Computers:     int32(f.Window.Computers), //nolint:gosec // a window holds some ten thousand entries at most
 		ComputerNames: f.Window.ComputerNames, Risks: f.Window.Risks,
 		Held: f.Held, UpTo: plan.FormatPosition(f.UpTo),
 	}

@@ -110,7 +110,8 @@ func merge(recipients []v1alpha1.RecipientStatus, result notify.Result) []v1alph
 		said := slices.IndexFunc(result.Recipients, func(x notify.Recipient) bool { return x.Address == r.Address })
 		if said >= 0 {
 			answer := result.Recipients[said]
-			r.Code, r.EnhancedCode, r.Response = int32(answer.Code), answer.EnhancedCode, answer.Response
+			r.Code = int32(answer.Code) //nolint:gosec // a reply code has three digits
+			r.EnhancedCode, r.Response = answer.EnhancedCode, answer.Response
 			switch answer.State {
 			case notify.Accepted:
 				r.State = v1alpha1.RecipientAccepted

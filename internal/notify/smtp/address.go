@@ -35,8 +35,11 @@ func parseMailbox(text string) (mailbox, error) {
 		return mailbox{}, fmt.Errorf("not an address: it is longer than %d characters", maxAddress)
 	}
 	name, address := splitName(strings.TrimSpace(text))
-	if strings.ContainsFunc(address, unicode.IsSpace) {
+	switch {
+	case strings.ContainsFunc(address, unicode.IsSpace):
 		return mailbox{}, errors.New("not an address: it holds spaces")
+	case !isQuoted(name) && strings.ContainsAny(name, "<>"):
+		return mailbox{}, errors.New("not an address: it is more than one")
 	}
 	parsed, err := mail.ParseAddress("<" + address + ">")
 	if err != nil {
@@ -47,32 +50,36 @@ func parseMailbox(text string) (mailbox, error) {
 	if err != nil {
 		return mailbox{}, fmt.Errorf("not an address: the domain is not valid: %s", strings.TrimPrefix(err.Error(), "idna: "))
 	}
-	box := mailbox{name: name, address: parsed.Address[:at+1] + domain}
+	box := mailbox{name: tidyName(name), address: parsed.Address[:at+1] + domain}
 	if len(box.path()) > maxPath {
 		return mailbox{}, fmt.Errorf("not an address: it is longer than %d bytes", maxPath)
 	}
 	return box, nil
 }
 
-// splitName takes an address apart into its display name, without quotes, and what is between the angle brackets.
+// splitName takes an address apart into its display name and what is between the angle brackets.
 func splitName(text string) (name, address string) {
 	inner, ok := strings.CutSuffix(text, ">")
-	if !ok {
-		return "", text
-	}
 	i := strings.LastIndexByte(inner, '<')
-	if i < 0 {
+	if !ok || i < 0 {
 		return "", text
 	}
-	name, address = strings.TrimSpace(inner[:i]), inner[i+1:]
-	if len(name) >= 2 && name[0] == '"' && name[len(name)-1] == '"' {
-		name = unescape.Replace(name[1 : len(name)-1])
-	}
-	// Spaces side by side could become a line of nothing but spaces when the header is folded (RFC 5322, 4.2).
-	return strings.Join(strings.Fields(name), " "), address
+	return strings.TrimSpace(inner[:i]), inner[i+1:]
 }
 
-var unescape = strings.NewReplacer(`\\`, `\`, `\"`, `"`)
+func isQuoted(name string) bool {
+	return len(name) >= 2 && name[0] == '"' && name[len(name)-1] == '"'
+}
+
+// tidyName takes a display name out of its quotes. Of spaces side by side it leaves one: more could become a line of
+// nothing but spaces when the header is folded (RFC 5322, 4.2). Backslashes go: they only quote, and net/mail leaves them
+// as they are in encoded words, where they may not stand (RFC 2047, 5).
+func tidyName(name string) string {
+	if isQuoted(name) {
+		name = name[1 : len(name)-1]
+	}
+	return strings.Join(strings.Fields(strings.ReplaceAll(name, `\`, "")), " ")
+}
 
 // path is the address as MAIL and RCPT take it: in angle brackets, its local part quoted where that is needed.
 func (b mailbox) path() string { return (&mail.Address{Address: b.address}).String() }

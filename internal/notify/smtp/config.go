@@ -116,8 +116,11 @@ func asciiDomain(domain string) (string, error) {
 	if isASCII(domain) {
 		return domain, nil
 	}
-	return idna.Lookup.ToASCII(domain)
+	return lookup.ToASCII(domain)
 }
+
+// lookup is idna.Lookup that also knows how long DNS lets a name and its labels be.
+var lookup = idna.New(idna.MapForLookup(), idna.BidiRule(), idna.Transitional(false), idna.VerifyDNSLength(true))
 
 func isASCII(s string) bool {
 	return !strings.ContainsFunc(s, func(r rune) bool { return r >= utf8.RuneSelf })

@@ -306,6 +306,7 @@ func TestAServerThatDripsEndsWithTheStepTimeout(t *testing.T) {
 		server := fakesmtp.NewScript(fakesmtp.Script{fakesmtp.Mail: fakesmtp.Drip("250-", stepTimeout/3)})
 		result := sendWithin(t, stepTimeout, scripted(t, server), alert())
 		checkReason(t, result, notify.ReasonTimeout)
+		server.WaitClosed()
 	})
 }
 

@@ -141,12 +141,15 @@ func isPlainSubject(subject string) bool {
 	return true
 }
 
-// cleanText takes what no reader of a text should meet out of it: control characters, and bytes that are no UTF-8.
+// cleanText takes what no reader of a text should meet out of it: control characters, and bytes that are no UTF-8. Lines
+// end with LF, of which the encoder makes CRLF; it would lose some that follow a lone CR.
 func cleanText(text string) string {
 	return strings.Map(func(r rune) rune {
-		if unicode.IsControl(r) && r != '\n' && r != '\r' && r != '\t' {
+		if unicode.IsControl(r) && r != '\n' && r != '\t' {
 			return utf8.RuneError
 		}
 		return r
-	}, text)
+	}, lineEnds.Replace(text))
 }
+
+var lineEnds = strings.NewReplacer("\r\n", "\n", "\r", "\n")

@@ -61,6 +61,8 @@ type Session struct {
 	conn   net.Conn
 	in     *bufio.Reader
 	closed bool
+	// hungUp is closed when the client closes a connection made by Dial.
+	hungUp <-chan struct{}
 }
 
 // Reply says these lines.
@@ -92,7 +94,7 @@ func Hang() Action {
 // Stall neither says nor hears anything more, until the client hangs up. It fits only connections made by Dial.
 func Stall() Action {
 	return func(s *Session) {
-		_, _ = io.WriteString(s.conn, "\r") // without a network, writing lasts until somebody reads or hangs up
+		<-s.hungUp
 		s.close()
 	}
 }
@@ -169,11 +171,14 @@ type ScriptServer struct {
 
 	mu          sync.Mutex
 	connections int
+	open        map[net.Conn]struct{}
 	heard       []string
 }
 
 // NewScript makes a server that is reached by Dial alone.
-func NewScript(script Script) *ScriptServer { return &ScriptServer{script: script} }
+func NewScript(script Script) *ScriptServer {
+	return &ScriptServer{script: script, open: map[net.Conn]struct{}{}}
+}
 
 // StartScript runs a server until the test is over. It waits for the client to close its connections, so that a test in
 // which a client does not will not end.
@@ -182,10 +187,7 @@ func StartScript(t testing.TB, script Script) *ScriptServer {
 	s := NewScript(script)
 	s.listener = listen(t, "")
 	s.serving.Go(s.accept)
-	t.Cleanup(func() {
-		_ = s.listener.Close()
-		s.serving.Wait()
-	})
+	t.Cleanup(s.WaitClosed)
 	return s
 }
 
@@ -195,15 +197,28 @@ func (s *ScriptServer) accept() {
 		if err != nil {
 			return
 		}
-		s.serving.Go(func() { s.serve(conn) })
+		s.serving.Go(func() { s.serve(conn, nil) })
 	}
 }
 
 // Dial connects to the server without a network, whatever the address. It fits where a net.Dialer's DialContext does.
 func (s *ScriptServer) Dial(context.Context, string, string) (net.Conn, error) {
 	client, server := net.Pipe()
-	s.serving.Go(func() { s.serve(server) })
-	return client, nil
+	hungUp := make(chan struct{})
+	s.serving.Go(func() { s.serve(server, hungUp) })
+	return &pipeEnd{Conn: client, hangUp: sync.OnceFunc(func() { close(hungUp) })}, nil
+}
+
+// pipeEnd tells when it is closed.
+type pipeEnd struct {
+	net.Conn
+	hangUp func()
+}
+
+// Close implements net.Conn.
+func (p *pipeEnd) Close() error {
+	p.hangUp()
+	return p.Conn.Close()
 }
 
 // Host is the address that the server listens on.
@@ -226,14 +241,36 @@ func (s *ScriptServer) Heard() []string {
 	return slices.Clone(s.heard)
 }
 
-// WaitClosed waits until all connections are closed.
-func (s *ScriptServer) WaitClosed() { s.serving.Wait() }
+// WaitClosed takes no further connections, and waits until all that there are are closed.
+func (s *ScriptServer) WaitClosed() {
+	if s.listener != nil {
+		_ = s.listener.Close()
+	}
+	s.serving.Wait()
+}
 
-func (s *ScriptServer) serve(conn net.Conn) {
+// HangUp takes no further connections, and closes those that there are: for a client that would wait for longer than the
+// test does.
+func (s *ScriptServer) HangUp() {
+	_ = s.listener.Close()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for conn := range s.open {
+		_ = conn.Close()
+	}
+}
+
+func (s *ScriptServer) serve(conn net.Conn, hungUp <-chan struct{}) {
 	s.mu.Lock()
 	s.connections++
+	s.open[conn] = struct{}{}
 	s.mu.Unlock()
-	session := &Session{conn: conn, in: bufio.NewReader(conn)}
+	defer func() {
+		s.mu.Lock()
+		delete(s.open, conn)
+		s.mu.Unlock()
+	}()
+	session := &Session{conn: conn, in: bufio.NewReader(conn), hungUp: hungUp}
 	defer session.close()
 	s.at(Connect, session)
 	for !session.closed {

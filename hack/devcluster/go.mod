@@ -1,0 +1,3 @@
+module github.com/tocsin-dev/tocsin/hack/devcluster
+
+go 1.26.0
