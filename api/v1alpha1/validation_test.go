@@ -1,0 +1,263 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package v1alpha1_test
+
+import (
+	"bytes"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/yaml"
+
+	"github.com/tocsin-dev/tocsin/api/v1alpha1"
+	"github.com/tocsin-dev/tocsin/internal/testkit/cluster"
+)
+
+var k8s *cluster.Cluster
+
+func TestMain(m *testing.M) {
+	os.Exit(cluster.Main(m, func(c *cluster.Cluster) (func(), error) {
+		k8s = c
+		return func() {}, nil
+	}))
+}
+
+const (
+	email = `
+kind: NotificationChannel
+spec:
+  type: Email
+  email:
+    recipients: [soc@example.com]
+    sender: tocsin@example.com
+    servers: [smtp.example.com]
+`
+	condition = `
+kind: NotificationCondition
+spec:
+  type: RiskOutbreak
+`
+	event = `
+kind: SecurityEvent
+spec:
+  type: RiskDetected
+  severity: Critical
+  title: Malicious object detected
+`
+	sms = `
+kind: NotificationChannel
+spec:
+  type: SMS
+  sms:
+    recipients: ["+4915112345678"]
+    gatewayDomain: sms.example.com
+    sender: tocsin@example.com
+    servers: [smtp.example.com]
+`
+	test = `
+kind: Notification
+spec:
+  type: Test
+  channelRef: {name: mail}
+`
+)
+
+// parse makes an object of YAML and changes fields: "spec.email.port" and so on; nil removes one.
+func parse(t *testing.T, manifest string, changes map[string]any) *unstructured.Unstructured {
+	t.Helper()
+	u := &unstructured.Unstructured{}
+	if err := yaml.Unmarshal([]byte(manifest), &u.Object); err != nil {
+		t.Fatalf("parsing: %v\n%s", err, manifest)
+	}
+	for path, value := range changes {
+		fields := strings.Split(path, ".")
+		if value == nil {
+			unstructured.RemoveNestedField(u.Object, fields...)
+		} else if err := unstructured.SetNestedField(u.Object, value, fields...); err != nil {
+			t.Fatalf("setting %s: %v", path, err)
+		}
+	}
+	u.SetAPIVersion(v1alpha1.GroupVersion.String())
+	u.SetNamespace("default")
+	u.SetName("try")
+	return u
+}
+
+func TestBadInputIsRefusedWithTheFieldAndWhatIsRight(t *testing.T) {
+	recipients := make([]any, 10000)
+	for i := range recipients {
+		recipients[i] = "soc@example.com"
+	}
+	for name, tc := range map[string]struct {
+		manifest string
+		changes  map[string]any
+		wants    []string
+	}{
+		"wrong enum": {event, map[string]any{"spec.severity": "Fatal"},
+			[]string{`spec.severity: Unsupported value: "Fatal"`, `"Info", "Warning", "FunctionalFailure", "Critical"`}},
+		"wrong condition type": {condition, map[string]any{"spec.type": "Outbreak"},
+			[]string{"spec.type: Unsupported value", "RiskOutbreak"}},
+		"missing member": {email, map[string]any{"spec.email": nil},
+			[]string{"`email` must be set when `type` is Email, and only then"}},
+		"two members": {email, map[string]any{"spec.exec": map[string]any{"template": map[string]any{}}},
+			[]string{"`exec` must be set when `type` is Exec, and only then"}},
+		"duration in words": {condition, map[string]any{"spec.threshold": map[string]any{"window": "5 minutes"}},
+			[]string{`spec.threshold.window: Invalid value: "5 minutes"`, "must be a duration above zero", "90s, 60m, 1h"}},
+		"no duration at all": {email, map[string]any{"spec.email.timeout": "0s"},
+			[]string{"spec.email.timeout", "must be a duration above zero"}},
+		"damper in words": {condition, map[string]any{"spec.damper": map[string]any{"period": "hourly"}},
+			[]string{"spec.damper.period", "must be Auto, None or a duration"}},
+		"unknown placeholder": {email, map[string]any{"spec.email.message": "Größe %COMPUTER%: %FOO%"},
+			[]string{"spec.email.message", "unknown or unclosed placeholder %FOO% at character 19", "a percent sign is written %%"}},
+		"lone percent sign": {email, map[string]any{"spec.email.subject": "load is 100%"},
+			[]string{"spec.email.subject", "placeholder % at character 12", "a percent sign is written %%"}},
+		"unclosed placeholder": {email, map[string]any{"spec.email.subject": "%EVENT on %COMPUTER%"},
+			[]string{"spec.email.subject", "placeholder %EVENT at character 1"}},
+		"bad placeholder of an action": {condition, map[string]any{"spec.actions": []any{map[string]any{
+			"channelRef": map[string]any{"name": "mail"}, "email": map[string]any{"subject": "%RISC%"}}}},
+			[]string{"spec.actions[0].email.subject", "%RISC%"}},
+		"subject of two lines": {email, map[string]any{"spec.email.subject": "a\nBcc: b@example.com"},
+			[]string{"spec.email.subject"}},
+		"address that is none": {email, map[string]any{"spec.email.recipients": []any{"soc"}},
+			[]string{`spec.email.recipients[0]: Invalid value: "soc"`, "must be one e-mail address, such as soc@example.com"}},
+		"two addresses in one": {email, map[string]any{"spec.email.recipients": []any{"a@example.com;b@example.com"}},
+			[]string{"spec.email.recipients[0]", "must be one e-mail address"}},
+		"address with a header in it": {email, map[string]any{"spec.email.sender": "a@example.com\r\nBcc: b@example.com"},
+			[]string{"spec.email.sender", "must be one e-mail address"}},
+		"10,000 recipients": {email, map[string]any{"spec.email.recipients": recipients},
+			[]string{"spec.email.recipients: Too many: 10000: must have at most 100 items"}},
+		"no recipients": {email, map[string]any{"spec.email.recipients": []any{}},
+			[]string{"spec.email.recipients", "at least 1 items"}},
+		"title of 1 MB": {event, map[string]any{"spec.title": strings.Repeat("x", 1<<20)},
+			[]string{"spec.title: Too long: may not be more than 256"}},
+		"server with a port": {email, map[string]any{"spec.email.servers": []any{"smtp.example.com:25"}},
+			[]string{"spec.email.servers[0]", "must be one DNS name or IP address", "the port has a field of its own"}},
+		"port that is none": {email, map[string]any{"spec.email.port": int64(70000)},
+			[]string{"spec.email.port", "less than or equal to 65535"}},
+		"phone number that is none": {sms, map[string]any{"spec.sms.recipients": []any{"0151/12345"}},
+			[]string{"spec.sms.recipients[0]", "must be a phone number such as +4915112345678"}},
+		"phone number without a gateway": {sms, map[string]any{"spec.sms.gatewayDomain": nil},
+			[]string{"`gatewayDomain` must be set when `recipients` holds a phone number"}},
+		"CA without checking": {email, map[string]any{"spec.email.tls": map[string]any{
+			"mode": "Opportunistic", "caRef": map[string]any{"name": "ca", "key": "ca.crt"}}},
+			[]string{"`caRef` needs `mode: Required`"}},
+		"DNS settings without MX lookup": {email, map[string]any{"spec.email.dns": map[string]any{"dnssec": "Require"}},
+			[]string{"`dns` needs `mxLookup: true`"}},
+		"auto and count": {condition, map[string]any{"spec.threshold": map[string]any{"auto": true, "count": int64(3)}},
+			[]string{"give either `auto: true` or those two"}},
+		"the same channel twice": {condition, map[string]any{"spec.actions": []any{
+			map[string]any{"channelRef": map[string]any{"name": "mail"}}, map[string]any{"channelRef": map[string]any{"name": "mail"}}}},
+			[]string{"spec.actions", "may name each channel once"}},
+		"last before first": {event, map[string]any{"spec.time": "2026-11-22T08:30:00Z", "spec.lastTime": "2026-11-22T08:29:00Z"},
+			[]string{"spec.lastTime", "`lastTime` needs `time` and may not lie before it"}},
+		"unknown field": {event, map[string]any{"spec.colour": "red"}, []string{`unknown field "spec.colour"`}},
+		"test without a channel": {test, map[string]any{"spec.channelRef": nil},
+			[]string{"`channelRef` must be set when `type` is Test"}},
+		"forged entry": {test, map[string]any{"spec.type": "RiskOutbreak", "spec.channelRef": nil},
+			[]string{"Tocsin writes those; users create type Test"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			u := parse(t, tc.manifest, tc.changes)
+			err := k8s.Client.Create(t.Context(), u, client.DryRunAll, client.FieldValidation(metav1.FieldValidationStrict))
+			if err == nil {
+				t.Fatal("was accepted")
+			}
+			for _, want := range tc.wants {
+				if !strings.Contains(err.Error(), want) {
+					t.Errorf("the refusal lacks %q:\n%v", want, err)
+				}
+			}
+		})
+	}
+}
+
+func TestWhatIsOnceWrittenStays(t *testing.T) {
+	for name, tc := range map[string]struct {
+		manifest string
+		field    string
+		value    any
+		want     string
+	}{
+		"event":           {event, "spec.title", "other", "an event is a fact"},
+		"notification":    {test, "spec.channelRef.name", "other", "the log tells what was"},
+		"acknowledgement": {test, "spec.acknowledgement", map[string]any{"comment": "other"}, "may be set once"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			u := parse(t, tc.manifest, nil)
+			u.SetNamespace(k8s.Namespace(t))
+			if name == "acknowledgement" {
+				u = parse(t, tc.manifest, map[string]any{"spec.acknowledgement": map[string]any{"comment": "seen"}})
+				u.SetNamespace(k8s.Namespace(t))
+			}
+			k8s.Create(t, u)
+			if err := unstructured.SetNestedField(u.Object, tc.value, strings.Split(tc.field, ".")...); err != nil {
+				t.Fatal(err)
+			}
+			if err := k8s.Client.Update(t.Context(), u); err == nil || !strings.Contains(err.Error(), tc.want) {
+				t.Errorf("the update ended with %v, want %q", err, tc.want)
+			}
+		})
+	}
+}
+
+var yamlBlock = regexp.MustCompile("(?ms)^```yaml\n(.*?)^```")
+
+// Every manifest that is shown or shipped is accepted as it stands.
+func TestEveryManifestIsAccepted(t *testing.T) {
+	sources := map[string]string{}
+	for _, pattern := range []string{"config/samples/*.yaml", "hack/demo/story/*.yaml"} {
+		files, err := filepath.Glob(filepath.Join(cluster.Root(), pattern))
+		if err != nil || len(files) == 0 {
+			t.Fatalf("no file matches %s (%v)", pattern, err)
+		}
+		for _, file := range files {
+			sources[filepath.Base(file)] = read(t, file)
+		}
+	}
+	pages, err := filepath.Glob(filepath.Join(cluster.Root(), "docs", "*.md"))
+	if err != nil || len(pages) == 0 {
+		t.Fatalf("no pages in docs (%v)", err)
+	}
+	for _, page := range append(pages, filepath.Join(cluster.Root(), "README.md")) {
+		for _, block := range yamlBlock.FindAllStringSubmatch(read(t, page), -1) {
+			sources[filepath.Base(page)] += "\n---\n" + block[1]
+		}
+	}
+	k8s.Create(t, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: "security"}})
+	for name, source := range sources {
+		t.Run(name, func(t *testing.T) {
+			for _, document := range cluster.Manifests(source) {
+				u := &unstructured.Unstructured{}
+				if err := yaml.Unmarshal([]byte(document), &u.Object); err != nil {
+					t.Fatalf("%v in\n%s", err, document)
+				}
+				if u.GetKind() == "Namespace" || u.GetKind() == "Kustomization" {
+					continue
+				}
+				if u.GetNamespace() == "" && !bytes.HasPrefix([]byte(u.GetAPIVersion()), []byte("rbac.")) {
+					u.SetNamespace("security")
+				}
+				if err := k8s.Client.Create(t.Context(), u, client.DryRunAll,
+					client.FieldValidation(metav1.FieldValidationStrict)); err != nil {
+					t.Errorf("%v in\n%s", err, document)
+				}
+			}
+		})
+	}
+}
+
+func read(t *testing.T, file string) string {
+	t.Helper()
+	text, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(text)
+}
