@@ -281,7 +281,7 @@ func TestWhenTheLeaderIsKilledTheOtherTakesOver(t *testing.T) {
 	first := holder(t, ns)
 	start(t, elect...)
 	k8s.Create(t, detection(ns, "a"))
-	awaitMails(t, server, 1)
+	awaitState(t, ns, 1, v1alpha1.ReasonDelivered)
 	if now := holder(t, ns); first == "" || now != first {
 		t.Fatalf("the lease went from %q to %q without need", first, now)
 	}
