@@ -19,6 +19,7 @@ import (
 	coordinationv1 "k8s.io/api/coordination/v1"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/client-go/tools/clientcmd"
 	"k8s.io/utils/ptr"
 
 	"github.com/tocsin-dev/tocsin/api/v1alpha1"
@@ -46,8 +47,32 @@ func TestMain(m *testing.M) {
 		if out, err := build.CombinedOutput(); err != nil {
 			return nil, fmt.Errorf("building the manager: %w\n%s", err, out)
 		}
-		return func() { _ = os.RemoveAll(dir) }, os.WriteFile(kubeconfig, c.Kubeconfig, 0o600)
+		return func() { _ = os.RemoveAll(dir) }, install(c)
 	}))
+}
+
+// serviceAccount is the manager's: all tests here run with its rights and no others.
+const serviceAccount = "system:serviceaccount:tocsin-system:tocsin-manager"
+
+// install applies config/default, and writes a kubeconfig that acts as the manager's service account.
+func install(c *cluster.Cluster) error {
+	admin := filepath.Join(filepath.Dir(kubeconfig), "admin")
+	if err := os.WriteFile(admin, c.Kubeconfig, 0o600); err != nil {
+		return err
+	}
+	apply := exec.Command(filepath.Join(os.Getenv("KUBEBUILDER_ASSETS"), "kubectl"), "apply", "-k", "config/default")
+	apply.Dir, apply.Env = cluster.Root(), append(os.Environ(), "KUBECONFIG="+admin)
+	if out, err := apply.CombinedOutput(); err != nil {
+		return fmt.Errorf("applying config/default: %w\n%s", err, out)
+	}
+	config, err := clientcmd.Load(c.Kubeconfig)
+	if err != nil {
+		return err
+	}
+	for _, user := range config.AuthInfos {
+		user.Impersonate = serviceAccount
+	}
+	return clientcmd.WriteToFile(*config, kubeconfig)
 }
 
 // process is a running manager.
@@ -274,15 +299,15 @@ func TestWhenTheLeaderIsKilledTheOtherTakesOver(t *testing.T) {
 	ns, server := k8s.Namespace(t), fakesmtp.Start(t, fakesmtp.Options{})
 	c := condition(ns, "SingleRiskEvent")
 	c.Spec.Damper = &v1alpha1.Damper{Period: v1alpha1.DamperNone}
-	elect := []string{"--leader-elect", "--leader-election-namespace=" + ns, "--leader-election-lease=4s"}
+	elect := []string{"--leader-elect", "--leader-election-namespace=tocsin-system", "--leader-election-lease=4s"}
 	leader := start(t, elect...)
 	k8s.Create(t, channel(ns, server.Port()), c)
 	awaitReady(t, c)
-	first := holder(t, ns)
+	first := holder(t)
 	start(t, elect...)
 	k8s.Create(t, detection(ns, "a"))
 	awaitState(t, ns, 1, v1alpha1.ReasonDelivered)
-	if now := holder(t, ns); first == "" || now != first {
+	if now := holder(t); first == "" || now != first {
 		t.Fatalf("the lease went from %q to %q without need", first, now)
 	}
 	leader.kill()
@@ -292,15 +317,15 @@ func TestWhenTheLeaderIsKilledTheOtherTakesOver(t *testing.T) {
 	if got := len(server.Messages()); got != 2 {
 		t.Errorf("%d mails arrived, want one for each event", got)
 	}
-	if holder(t, ns) == first {
+	if holder(t) == first {
 		t.Error("the killed manager still holds the lease")
 	}
 }
 
 // holder is the manager that leads.
-func holder(t *testing.T, ns string) string {
+func holder(t *testing.T) string {
 	t.Helper()
-	lease := &coordinationv1.Lease{ObjectMeta: metav1.ObjectMeta{Namespace: ns, Name: "manager.tocsin.dev"}}
+	lease := &coordinationv1.Lease{ObjectMeta: metav1.ObjectMeta{Namespace: "tocsin-system", Name: "manager.tocsin.dev"}}
 	k8s.Get(t, lease)
 	return ptr.Deref(lease.Spec.HolderIdentity, "")
 }

@@ -1,0 +1,148 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package process_test
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"testing"
+
+	corev1 "k8s.io/api/core/v1"
+	rbacv1 "k8s.io/api/rbac/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/client-go/rest"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/tocsin-dev/tocsin/api/v1alpha1"
+	"github.com/tocsin-dev/tocsin/internal/testkit/cluster"
+)
+
+// as returns a client that acts as a user who has a role in a namespace.
+func as(t *testing.T, user, ns, role string) client.Client {
+	t.Helper()
+	k8s.Create(t, &rbacv1.RoleBinding{
+		ObjectMeta: metav1.ObjectMeta{Namespace: ns, Name: user},
+		RoleRef:    rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "ClusterRole", Name: role},
+		Subjects:   []rbacv1.Subject{{APIGroup: rbacv1.GroupName, Kind: "User", Name: user}},
+	})
+	config := rest.CopyConfig(k8s.Config)
+	config.Impersonate = rest.ImpersonationConfig{UserName: user}
+	c, err := client.New(config, client.Options{Scheme: cluster.Scheme()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+// forbidden tries until the attempt is refused: a policy takes effect a moment after it is created.
+func forbidden(t *testing.T, what, want string, attempt func(context.Context) error) {
+	t.Helper()
+	cluster.Eventually(t, what, func(ctx context.Context) error {
+		err := attempt(ctx)
+		switch {
+		case err == nil:
+			return errors.New("was allowed")
+		case !apierrors.IsForbidden(err) || !strings.Contains(err.Error(), want):
+			return err
+		}
+		return nil
+	})
+}
+
+func allowed(t *testing.T, what string, attempt func(context.Context) error) {
+	t.Helper()
+	cluster.Eventually(t, what, attempt)
+}
+
+func TestReporterMayCreateEventsAndNothingElse(t *testing.T) {
+	ns := k8s.Namespace(t)
+	reporter := as(t, "sensor", ns, "tocsin-reporter")
+	allowed(t, "creating an event", func(ctx context.Context) error { return reporter.Create(ctx, detection(ns, "ws")) })
+	forbidden(t, "reading events", "cannot list", func(ctx context.Context) error {
+		return reporter.List(ctx, &v1alpha1.SecurityEventList{}, client.InNamespace(ns))
+	})
+	forbidden(t, "creating a condition", "cannot create", func(ctx context.Context) error {
+		return reporter.Create(ctx, condition(ns, "SingleRiskEvent"))
+	})
+}
+
+func TestEditorCannotForgeTheLog(t *testing.T) {
+	ns := k8s.Namespace(t)
+	editor := as(t, "forger", ns, "tocsin-editor")
+	entry := func(ctx context.Context) *v1alpha1.Notification {
+		return &v1alpha1.Notification{
+			ObjectMeta: metav1.ObjectMeta{Namespace: ns, GenerateName: "forged-"},
+			Spec: v1alpha1.NotificationSpec{
+				Type: "RiskOutbreak",
+				Condition: &v1alpha1.ConditionSnapshot{Name: "c", UID: "u",
+					Threshold: v1alpha1.EffectiveThreshold{Count: 1, Window: "1m", Scope: v1alpha1.ScopeAnyComputer}},
+				Trigger: &v1alpha1.Trigger{Reason: v1alpha1.TriggerThresholdReached, Sequence: 1, Time: metav1.Now()},
+			},
+		}
+	}
+	forbidden(t, "forging an entry", "only Tocsin writes other entries", func(ctx context.Context) error {
+		return editor.Create(ctx, entry(ctx), client.DryRunAll)
+	})
+	forbidden(t, "forging an outcome", "notifications/status", func(ctx context.Context) error {
+		n := entry(ctx)
+		n.Name = "any"
+		return editor.Status().Update(ctx, n)
+	})
+	allowed(t, "testing a channel", func(ctx context.Context) error {
+		return editor.Create(ctx, &v1alpha1.Notification{
+			ObjectMeta: metav1.ObjectMeta{Namespace: ns, GenerateName: "test-"},
+			Spec: v1alpha1.NotificationSpec{
+				Type: v1alpha1.NotificationTypeTest, ChannelRef: &v1alpha1.ChannelReference{Name: "mail"},
+			},
+		})
+	})
+}
+
+func TestNamingASecretNeedsTheRightToReadIt(t *testing.T) {
+	ns := k8s.Namespace(t)
+	k8s.Create(t, &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: ns, Name: "login"}})
+	weak := as(t, "weak", ns, "tocsin-editor")
+	named := channel(ns, 25)
+	named.Spec.Email.Auth = &v1alpha1.MailAuth{SecretRef: v1alpha1.SecretReference{Name: "login"}}
+	forbidden(t, "naming a Secret", "spec.email.auth.secretRef names a Secret that you may not read", func(ctx context.Context) error {
+		return weak.Create(ctx, named.DeepCopy(), client.DryRunAll)
+	})
+	plain := channel(ns, 25)
+	allowed(t, "creating a channel without one", func(ctx context.Context) error { return weak.Create(ctx, plain.DeepCopy()) })
+	forbidden(t, "naming it later", "spec.email.auth.secretRef", func(ctx context.Context) error {
+		if err := weak.Get(ctx, client.ObjectKeyFromObject(plain), plain); err != nil {
+			return err
+		}
+		plain.Spec.Email.Auth = named.Spec.Email.Auth
+		return weak.Update(ctx, plain)
+	})
+
+	k8s.Create(t, &rbacv1.Role{ObjectMeta: metav1.ObjectMeta{Namespace: ns, Name: "login-reader"}, Rules: []rbacv1.PolicyRule{
+		{APIGroups: []string{""}, Resources: []string{"secrets"}, ResourceNames: []string{"login"}, Verbs: []string{"get"}},
+	}}, &rbacv1.RoleBinding{
+		ObjectMeta: metav1.ObjectMeta{Namespace: ns, Name: "login-reader"},
+		RoleRef:    rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "Role", Name: "login-reader"},
+		Subjects:   []rbacv1.Subject{{APIGroup: rbacv1.GroupName, Kind: "User", Name: "weak"}},
+	})
+	allowed(t, "naming it with the right to read it", func(ctx context.Context) error {
+		if err := weak.Get(ctx, client.ObjectKeyFromObject(plain), plain); err != nil {
+			return err
+		}
+		plain.Spec.Email.Auth = named.Spec.Email.Auth
+		return weak.Update(ctx, plain)
+	})
+}
+
+func TestManagerMayNotListSecrets(t *testing.T) {
+	config := rest.CopyConfig(k8s.Config)
+	config.Impersonate = rest.ImpersonationConfig{UserName: serviceAccount}
+	c, err := client.New(config, client.Options{Scheme: cluster.Scheme()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := c.List(t.Context(), &corev1.SecretList{}); !apierrors.IsForbidden(err) {
+		t.Errorf("listing Secrets ended with %v", err)
+	}
+}
