@@ -33,14 +33,6 @@ type draft struct {
 	next     time.Time
 }
 
-// enqueue puts firings into the outbox; the caller holds the lock.
-func (e *Evaluator) enqueue(f *follower, firings []plan.Firing) {
-	for _, firing := range firings {
-		f.drafts++
-		e.outbox = append(e.outbox, &draft{follower: f, firing: firing})
-	}
-}
-
 // adoptDrafts hands what the old follower of a condition has decided to the new one; the caller holds the lock.
 func (e *Evaluator) adoptDrafts(old, f *follower) {
 	for _, d := range e.outbox {
@@ -126,6 +118,7 @@ func (e *Evaluator) yield(ctx context.Context, d *draft, mine *v1alpha1.Notifica
 	defer e.mu.Unlock()
 	next, again := d.follower.watch.Yield(d.firing, existing)
 	d.firing = next
+	e.enqueue(d.follower, nil)
 	return !again
 }
 

@@ -3,6 +3,7 @@
 package controllers
 
 import (
+	"container/heap"
 	"context"
 	"sync"
 	"time"
@@ -43,6 +44,8 @@ type Evaluator struct {
 	watches map[types.NamespacedName]*follower
 	index   *match.Index[*follower]
 	outbox  []*draft
+	// due holds when dampers end, the earliest first. An entry counts while it is what its follower says.
+	due deadlines
 
 	// dirty and flushAt belong to the loop.
 	dirty   map[types.NamespacedName]struct{}
@@ -56,6 +59,27 @@ type follower struct {
 	active bool
 	// drafts counts the notifications that are decided but not written; the status may not go past them.
 	drafts int
+	// noted is the latest deadline of the follower that the Evaluator has noted.
+	noted time.Time
+}
+
+// deadline is when a damper of a follower ends.
+type deadline struct {
+	at       time.Time
+	follower *follower
+}
+
+type deadlines []deadline
+
+func (d deadlines) Len() int           { return len(d) }
+func (d deadlines) Less(i, j int) bool { return d[i].at.Before(d[j].at) }
+func (d deadlines) Swap(i, j int)      { d[i], d[j] = d[j], d[i] }
+func (d *deadlines) Push(x any)        { *d = append(*d, x.(deadline)) }
+func (d *deadlines) Pop() any {
+	old := *d
+	last := old[len(old)-1]
+	*d = old[:len(old)-1]
+	return last
 }
 
 // NewEvaluator returns an Evaluator; the manager starts it.
@@ -134,22 +158,32 @@ func (e *Evaluator) advance() time.Time {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	now := e.clock.Now()
-	var next time.Time
-	for _, f := range e.watches {
-		due, ok := f.watch.NextDue()
-		if !ok || !f.active {
-			continue
+	for len(e.due) > 0 {
+		next := e.due[0]
+		due, ok := next.follower.watch.NextDue()
+		outdated := e.watches[next.follower.key] != next.follower || !ok || !due.Equal(next.at)
+		if !outdated && next.at.After(now) {
+			return next.at
 		}
-		if !due.After(now) {
-			e.enqueue(f, f.watch.Advance(now))
-			e.dirty[f.key] = struct{}{}
-			if due, ok = f.watch.NextDue(); !ok {
-				continue
-			}
+		heap.Pop(&e.due)
+		if !outdated {
+			e.enqueue(next.follower, next.follower.watch.Advance(now))
+			e.dirty[next.follower.key] = struct{}{}
 		}
-		next = earliest(next, due)
 	}
-	return next
+	return time.Time{}
+}
+
+// enqueue puts what a follower is to tell into the outbox, and notes when its next damper ends; the caller holds the lock.
+func (e *Evaluator) enqueue(f *follower, firings []plan.Firing) {
+	for _, firing := range firings {
+		f.drafts++
+		e.outbox = append(e.outbox, &draft{follower: f, firing: firing})
+	}
+	if due, ok := f.watch.NextDue(); ok && f.active && !due.Equal(f.noted) {
+		f.noted = due
+		heap.Push(&e.due, deadline{due, f})
+	}
 }
 
 // flush tells the reconciler of the conditions whose numbers have changed, and returns when the next flush is due.
@@ -228,15 +262,13 @@ func (e *Evaluator) catchUp(f *follower, resting bool) {
 	if !f.active {
 		return
 	}
-	records := e.events.snapshot()
+	records := e.events.snapshot(f.key.Namespace)
 	if resting && len(records) > 0 {
 		f.watch.Skip(records[len(records)-1].position)
-		return
+		records = nil
 	}
+	e.enqueue(f, nil)
 	for _, r := range records {
-		if r.event.Namespace != f.key.Namespace {
-			continue
-		}
 		_, firings := f.watch.Observe(r.event, r.position)
 		e.enqueue(f, firings)
 	}

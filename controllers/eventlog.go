@@ -29,16 +29,21 @@ type record struct {
 // eventLog holds the SecurityEvents that the cluster holds, and queues new ones in the order in which they were created.
 // A plain informer does neither: it has no order among the objects of a list. It is a cache.ReflectorStore.
 type eventLog struct {
-	mu     sync.Mutex
-	known  map[types.UID]record
-	queue  []record
-	wake   chan struct{}
-	synced chan struct{}
-	once   sync.Once
+	mu    sync.Mutex
+	known map[types.UID]record
+	// ordered holds the known records of each namespace in order.
+	ordered map[string][]record
+	queue   []record
+	wake    chan struct{}
+	synced  chan struct{}
+	once    sync.Once
 }
 
 func newEventLog() *eventLog {
-	return &eventLog{known: map[types.UID]record{}, wake: make(chan struct{}, 1), synced: make(chan struct{})}
+	return &eventLog{
+		known: map[types.UID]record{}, ordered: map[string][]record{},
+		wake: make(chan struct{}, 1), synced: make(chan struct{}),
+	}
 }
 
 // run keeps the log up to date until the context ends.
@@ -66,16 +71,11 @@ func (l *eventLog) waitForSync(ctx context.Context) error {
 	}
 }
 
-// snapshot returns all records in order.
-func (l *eventLog) snapshot() []record {
+// snapshot returns the records of a namespace in order.
+func (l *eventLog) snapshot(namespace string) []record {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	records := make([]record, 0, len(l.known))
-	for _, r := range l.known {
-		records = append(records, r)
-	}
-	sortRecords(records)
-	return records
+	return slices.Clone(l.ordered[namespace])
 }
 
 // take returns the records queued since the last call, in order.
@@ -109,6 +109,21 @@ func (l *eventLog) add(event *v1alpha1.SecurityEvent) {
 	r := record{plan.ParsePosition(event.ResourceVersion), event}
 	l.known[event.UID] = r
 	l.queue = append(l.queue, r)
+	records := l.ordered[event.Namespace]
+	i, _ := slices.BinarySearchFunc(records, r, byPosition)
+	l.ordered[event.Namespace] = slices.Insert(records, i, r)
+}
+
+func (l *eventLog) remove(r record) {
+	delete(l.known, r.event.UID)
+	namespace := r.event.Namespace
+	records := l.ordered[namespace]
+	if i, ok := slices.BinarySearchFunc(records, r, byPosition); ok {
+		records = slices.Delete(records, i, i+1)
+	}
+	if l.ordered[namespace] = records; len(records) == 0 {
+		delete(l.ordered, namespace)
+	}
 }
 
 // Update is what Add is: an event never changes.
@@ -118,7 +133,9 @@ func (l *eventLog) Update(obj any) error { return l.Add(obj) }
 func (l *eventLog) Delete(obj any) error {
 	if event, ok := obj.(*v1alpha1.SecurityEvent); ok {
 		l.mu.Lock()
-		delete(l.known, event.UID)
+		if r, known := l.known[event.UID]; known {
+			l.remove(r)
+		}
 		l.mu.Unlock()
 	}
 	return nil
@@ -134,16 +151,16 @@ func (l *eventLog) Replace(list []any, _ string) error {
 		}
 		listed = append(listed, record{plan.ParsePosition(event.ResourceVersion), event})
 	}
-	sortRecords(listed)
+	slices.SortFunc(listed, byPosition)
 	l.mu.Lock()
 	present := make(map[types.UID]struct{}, len(listed))
 	for _, r := range listed {
 		present[r.event.UID] = struct{}{}
 		l.add(r.event)
 	}
-	for uid := range l.known {
+	for uid, r := range l.known {
 		if _, ok := present[uid]; !ok {
-			delete(l.known, uid)
+			l.remove(r)
 		}
 	}
 	l.mu.Unlock()
@@ -162,6 +179,4 @@ func (l *eventLog) signal() {
 	}
 }
 
-func sortRecords(records []record) {
-	slices.SortFunc(records, func(a, b record) int { return cmp.Compare(a.position, b.position) })
-}
+func byPosition(a, b record) int { return cmp.Compare(a.position, b.position) }

@@ -106,6 +106,9 @@ func (r *DeliveryReconciler) send(ctx context.Context, n *v1alpha1.Notification,
 		return ctrl.Result{}, nil
 	}
 	letter := compose(n, channel)
+	if delivery.MessageID != "" { // the sender may have been changed between attempts
+		letter.id = delivery.MessageID
+	}
 	delivery = outbox.Begin(delivery, letter.recipients, letter.id, channel.Status.Revision, r.Clock.Now())
 	if err := r.record(ctx, n, &delivery); err != nil {
 		return ctrl.Result{}, err
@@ -150,10 +153,16 @@ func (r *DeliveryReconciler) insist(ctx context.Context, n *v1alpha1.Notificatio
 		if last = r.record(ctx, n, delivery); last == nil {
 			return true, nil
 		}
-		if err := r.Live.Get(ctx, client.ObjectKeyFromObject(n), n); err != nil {
+		live := &v1alpha1.Notification{}
+		if err := r.Live.Get(ctx, client.ObjectKeyFromObject(n), live); err != nil {
 			last = err
+			return apierrors.IsNotFound(err), nil
 		}
-		return apierrors.IsNotFound(last), nil
+		if live.UID != n.UID { // deleted, and another one has its name
+			return true, nil
+		}
+		live.DeepCopyInto(n)
+		return false, nil
 	})
 	if err != nil {
 		return last

@@ -14,7 +14,7 @@ const NotificationTypeTest = "Test"
 // save that an acknowledgement may be added.
 //
 // +kubebuilder:validation:XValidation:rule="(self.type == 'Test') == has(self.channelRef)",message="`channelRef` must be set when `type` is Test, and only then"
-// +kubebuilder:validation:XValidation:rule="self.type != 'Test' || !has(self.condition) && !has(self.trigger) && !has(self.deliveries)",message="a notification of type Test may hold `type` and `channelRef` only"
+// +kubebuilder:validation:XValidation:rule="self.type != 'Test' || !has(self.condition) && !has(self.trigger) && !has(self.deliveries) && !has(self.severity) && !has(self.creator)",message="a notification of type Test may hold `type` and `channelRef` only"
 // +kubebuilder:validation:XValidation:rule="self.type == 'Test' || has(self.condition) && has(self.trigger)",message="a notification that is no Test needs `condition` and `trigger`: Tocsin writes those; users create type Test"
 // +kubebuilder:validation:XValidation:rule="has(self.condition) == has(oldSelf.condition) && has(self.creator) == has(oldSelf.creator) && has(self.severity) == has(oldSelf.severity) && has(self.trigger) == has(oldSelf.trigger) && has(self.deliveries) == has(oldSelf.deliveries)",message="may not be changed, save for `acknowledgement`: the log tells what was"
 // +kubebuilder:validation:XValidation:rule="!has(oldSelf.acknowledgement) || has(self.acknowledgement)",message="`acknowledgement` may not be taken back"

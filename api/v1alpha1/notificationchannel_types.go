@@ -208,7 +208,7 @@ type EmailChannel struct {
 	// +required
 	// +kubebuilder:validation:MinItems=1
 	// +kubebuilder:validation:MaxItems=100
-	// +listType=atomic
+	// +listType=set
 	Recipients []MailAddress `json:"recipients"`
 	// sender is the From address, and the envelope's.
 	// +required
@@ -238,7 +238,7 @@ type SMSChannel struct {
 	// +required
 	// +kubebuilder:validation:MinItems=1
 	// +kubebuilder:validation:MaxItems=100
-	// +listType=atomic
+	// +listType=set
 	Recipients []SMSRecipient `json:"recipients"`
 	// gatewayDomain makes a phone number an address: +4915112345678 becomes 4915112345678@ this domain.
 	// +optional

@@ -207,7 +207,7 @@ type EmailOverride struct {
 	// +optional
 	// +kubebuilder:validation:MinItems=1
 	// +kubebuilder:validation:MaxItems=100
-	// +listType=atomic
+	// +listType=set
 	Recipients []MailAddress `json:"recipients,omitempty"`
 	// subject instead of the channel's.
 	// +optional
@@ -250,6 +250,11 @@ type NotificationConditionStatus struct {
 	// +optional
 	// +kubebuilder:validation:MaxLength=32
 	Checkpoint string `json:"checkpoint,omitempty"`
+	// skippedUpTo is the resourceVersion of the last event that was created while the condition was suspended or not valid.
+	// Events up to it do not count, not even in a window that reaches back that far.
+	// +optional
+	// +kubebuilder:validation:MaxLength=32
+	SkippedUpTo string `json:"skippedUpTo,omitempty"`
 }
 
 // EffectiveThreshold is a threshold after presets and defaults.

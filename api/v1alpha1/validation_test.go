@@ -133,6 +133,8 @@ func TestBadInputIsRefusedWithTheFieldAndWhatIsRight(t *testing.T) {
 			[]string{"spec.email.sender", "must be one e-mail address"}},
 		"10,000 recipients": {email, map[string]any{"spec.email.recipients": recipients},
 			[]string{"spec.email.recipients: Too many: 10000: must have at most 100 items"}},
+		"the same recipient twice": {email, map[string]any{"spec.email.recipients": []any{"a@example.com", "a@example.com"}},
+			[]string{"spec.email.recipients[1]: Duplicate value"}},
 		"no recipients": {email, map[string]any{"spec.email.recipients": []any{}},
 			[]string{"spec.email.recipients", "at least 1 items"}},
 		"title of 1 MB": {event, map[string]any{"spec.title": strings.Repeat("x", 1<<20)},

@@ -51,7 +51,7 @@ func parseFlags(flags *flag.FlagSet, args []string) (*options, error) {
 	flags.StringVar(&o.leaseNamespace, "leader-election-namespace", "",
 		"`namespace` of the Lease (default: the namespace that the manager runs in)")
 	flags.DurationVar(&o.leaseDuration, "leader-election-lease", 8*time.Second,
-		"how long after a leader was killed another one takes over, at most")
+		"how long a leader that was killed keeps its lease; another one takes over a moment later")
 	flags.IntVar(&o.controllers.DeliveryWorkers, "delivery-workers", controllers.DefaultDeliveryWorkers,
 		"deliveries under way at once; a channel gets a sixteenth of them, a namespace a quarter")
 	flags.DurationVar(&o.controllers.Grace, "delivery-grace", controllers.DefaultGrace,

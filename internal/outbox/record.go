@@ -41,7 +41,9 @@ func Begin(d v1alpha1.DeliveryStatus, recipients []string, messageID, revision s
 	d = interrupted(d)
 	if len(d.Recipients) == 0 {
 		for _, address := range recipients {
-			d.Recipients = append(d.Recipients, v1alpha1.RecipientStatus{Address: address, State: v1alpha1.RecipientPending})
+			if !slices.ContainsFunc(d.Recipients, func(r v1alpha1.RecipientStatus) bool { return r.Address == address }) {
+				d.Recipients = append(d.Recipients, v1alpha1.RecipientStatus{Address: address, State: v1alpha1.RecipientPending})
+			}
 		}
 	}
 	d.State = v1alpha1.DeliverySending

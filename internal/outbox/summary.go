@@ -94,7 +94,7 @@ func Summarize(spec *v1alpha1.NotificationSpec, deliveries []v1alpha1.DeliverySt
 func describe(d v1alpha1.DeliveryStatus) string {
 	text := fmt.Sprintf("%s: %s", d.Channel, d.State)
 	if d.State == v1alpha1.DeliveryDelivered {
-		return fmt.Sprintf("%s to %d recipients", text, len(d.Recipients))
+		return fmt.Sprintf("%s (%d of %d recipients)", text, len(d.Recipients), len(d.Recipients))
 	}
 	if d.Message != "" {
 		text += ", " + d.Message

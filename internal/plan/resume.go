@@ -20,6 +20,7 @@ const maxDampers = 100
 // always current, as a notification is written when it is decided; the status may lag behind.
 func (w *Watch) Resume(status *v1alpha1.NotificationConditionStatus, log []*v1alpha1.Notification) {
 	w.decided = ParsePosition(status.Checkpoint)
+	w.Skip(ParsePosition(status.SkippedUpTo))
 	w.matched, w.fired = status.MatchedTotal, status.FiredTotal
 	if status.LastFiredTime != nil {
 		w.lastFired = status.LastFiredTime.Time
@@ -70,9 +71,11 @@ func (w *Watch) Inherit(old *Watch) {
 	w.clock = old.clock
 }
 
-// Skip leaves out the events up to the given one: they were created while the condition was not evaluated.
+// Skip leaves out the events up to the given one: they were created while the condition was not evaluated. They do not
+// count later either, in this Watch or in one that goes on from its description.
 func (w *Watch) Skip(upTo Position) {
-	w.position = max(w.position, upTo)
+	w.skipped = max(w.skipped, upTo)
+	w.position = max(w.position, w.skipped)
 }
 
 // Yield gives way to a notification that the log holds already under the name of a firing: another manager decided it. It
@@ -104,6 +107,7 @@ func (w *Watch) Describe(status *v1alpha1.NotificationConditionStatus) {
 	status.MatchedTotal, status.FiredTotal = w.matched, w.fired
 	status.LastFiredTime = timeOrNil(metav1.NewTime(w.lastFired))
 	status.Checkpoint = FormatPosition(max(w.position, w.decided))
+	status.SkippedUpTo = FormatPosition(w.skipped)
 	status.Dampers = nil
 	for key, m := range w.dampers {
 		if m.Sequence == 0 {

@@ -110,7 +110,10 @@ func (r *Rule) concerns(key string, g group, w *window.Window, now time.Time) bo
 	case v1alpha1.DamperPerRisk:
 		return g.risk == key
 	case v1alpha1.DamperPerComputer:
-		return g.computer == key || g.computer == "" && w.Holds(key, now)
+		if r.Threshold.Scope == v1alpha1.ScopeSingleComputer {
+			return g.computer == key
+		}
+		return w.Holds(key, now)
 	default:
 		return true
 	}

@@ -45,6 +45,8 @@ type Watch struct {
 	position Position
 	// decided is the position up to which decisions were made before this Watch began: those events only fill windows.
 	decided Position
+	// skipped is the position up to which events do not count at all: see Skip.
+	skipped Position
 
 	windows map[group]*window.Window
 	dampers map[string]*memory

@@ -9,8 +9,8 @@ import (
 	"time"
 )
 
-// slack is how many entries a window keeps beyond its threshold, so that totals stay exact and late occurrences find
-// their neighbours.
+// slack is how many entries a window keeps beyond its threshold, so that late occurrences find their neighbours. Beyond
+// that, whether the threshold is reached stays exact, and the totals of a Summary become lower bounds.
 const slack = 256
 
 // MaxNames is the most names of computers and of risks that a Summary lists.

@@ -232,7 +232,7 @@ func TestWhatServersDoWrong(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
-				result := scripted(t, fakesmtp.NewScript(tc.script)).Send(t.Context(), alert(tc.to...))
+				result := send(t, scripted(t, fakesmtp.NewScript(tc.script)), alert(tc.to...))
 				checkReason(t, result, tc.want)
 				if !strings.Contains(result.Message, tc.wantMessage) {
 					t.Errorf("message is %q, want %q in it", result.Message, tc.wantMessage)
@@ -286,7 +286,7 @@ func TestHangingUpInTheMessageIsNoVerdict(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		server := fakesmtp.NewScript(fakesmtp.Script{fakesmtp.Content: fakesmtp.Drop()})
-		result := scripted(t, server).Send(t.Context(), longAlert())
+		result := send(t, scripted(t, server), longAlert())
 		checkReason(t, result, notify.ReasonConnectionFailed)
 	})
 }
@@ -329,7 +329,7 @@ func TestSlowButSteadyServersAreWaitedFor(t *testing.T) {
 			fakesmtp.Connect: slow("220 slow"), fakesmtp.Mail: slow("250 ok"), fakesmtp.Rcpt: slow("250 ok"),
 			fakesmtp.Data: slow("354 ok"), fakesmtp.FinalDot: slow("250 ok"),
 		})
-		result := scripted(t, server).Send(t.Context(), alert())
+		result := send(t, scripted(t, server), alert())
 		checkReason(t, result, notify.ReasonAccepted)
 	})
 }
@@ -413,7 +413,7 @@ func checkCancel(t *testing.T, sender *smtp.Sender, want notify.Reason) {
 func sendWithin(t *testing.T, limit time.Duration, sender *smtp.Sender, m notify.Message) notify.Result {
 	t.Helper()
 	results := make(chan notify.Result, 1)
-	go func() { results <- sender.Send(t.Context(), m) }()
+	go func() { results <- send(t, sender, m) }()
 	select {
 	case result := <-results:
 		return result

@@ -130,7 +130,7 @@ func FuzzServer(f *testing.F) {
 				return &deafConn{said: io.MultiReader(strings.NewReader(string(said))), patience: 1 << 30}, nil
 			},
 		})
-		result := sender.Send(t.Context(), alert("a@example.com", "b@example.com"))
+		result := send(t, sender, alert("a@example.com", "b@example.com"))
 		checkReason(t, result, result.Reason)
 		if !slices.Contains(notify.Reasons(), result.Reason) {
 			t.Errorf("reason %q is none", result.Reason)

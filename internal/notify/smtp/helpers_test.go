@@ -8,6 +8,7 @@ import (
 	"net"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -137,6 +138,41 @@ func (c *tapedConn) Read(p []byte) (int, error) {
 	c.tape.heard += n
 	c.tape.mu.Unlock()
 	return n, err
+}
+
+// send sends, and fails if anything of the attempt stays with its context.
+func send(t testing.TB, sender *smtp.Sender, m notify.Message) notify.Result {
+	t.Helper()
+	ctx := &endlessContext{Context: t.Context(), done: make(chan struct{})}
+	result := sender.Send(ctx, m)
+	if left := ctx.waiting.Load(); left != 0 {
+		t.Errorf("%d functions are left waiting for the end of the context", left)
+	}
+	return result
+}
+
+// endlessContext is never done, not even with the test, so that it closes no connection that was left open. It counts the
+// functions that wait for its end, as context.AfterFunc lets it.
+type endlessContext struct {
+	context.Context
+	done    chan struct{}
+	waiting atomic.Int32
+}
+
+func (c *endlessContext) Done() <-chan struct{} { return c.done }
+func (c *endlessContext) Err() error            { return nil }
+
+func (c *endlessContext) AfterFunc(func()) (stop func() bool) {
+	c.waiting.Add(1)
+	waits := atomic.Bool{}
+	waits.Store(true)
+	return func() bool {
+		stopped := waits.CompareAndSwap(true, false)
+		if stopped {
+			c.waiting.Add(-1)
+		}
+		return stopped
+	}
 }
 
 // dialForever never gets through.

@@ -3,6 +3,7 @@
 package smtp_test
 
 import (
+	"crypto/tls"
 	"encoding/base64"
 	"fmt"
 	"slices"
@@ -51,7 +52,7 @@ func TestTheStrongestMechanismThatIsOfferedLogsIn(t *testing.T) {
 			config.Login = credentials()
 			config.Login.AllowUnencrypted = tc.allow
 
-			result := newSender(t, config).Send(t.Context(), alert())
+			result := send(t, newSender(t, config), alert())
 
 			checkReason(t, result, notify.ReasonAccepted)
 			if messages := server.Messages(); len(messages) != 1 || messages[0].Login != user || messages[0].Mechanism != tc.want {
@@ -72,7 +73,7 @@ func TestAWrongPasswordIsRefusedByAllMechanisms(t *testing.T) {
 			config := serverOf(server)
 			config.Login = credentials()
 
-			result := newSender(t, config).Send(t.Context(), alert())
+			result := send(t, newSender(t, config), alert())
 
 			checkReason(t, result, notify.ReasonAuthenticationFailed)
 			if want := "login: " + mechanism + ": 535 5.7.8 Authentication failed"; !strings.HasSuffix(result.Message, want) {
@@ -110,7 +111,7 @@ func TestLoginsThatCannotBe(t *testing.T) {
 				synctest.Test(t, func(t *testing.T) {
 					server := fakesmtp.NewScript(tc.script)
 					sender := newSender(t, smtp.Config{Servers: []string{host}, Login: credentials(), Dial: server.Dial})
-					result := sender.Send(t.Context(), alert())
+					result := send(t, sender, alert())
 					checkReason(t, result, tc.want)
 					if !strings.Contains(result.Message, tc.say) {
 						t.Errorf("message is %q, want %q in it", result.Message, tc.say)
@@ -129,7 +130,6 @@ func TestWhatServersDoWrongAtTheLogin(t *testing.T) {
 	challenge := func(text string) fakesmtp.Action {
 		return fakesmtp.Reply("334 " + base64.StdEncoding.EncodeToString([]byte(text)))
 	}
-	// Without an answer of its own, a line that is no command is one of the login's.
 	tests := map[string]struct {
 		offered string
 		auth    fakesmtp.Action
@@ -173,7 +173,7 @@ func TestWhatServersDoWrongAtTheLogin(t *testing.T) {
 				sender := newSender(t, smtp.Config{
 					Servers: []string{"mail.example"}, Login: login, Timeout: stepTimeout, Dial: server.Dial,
 				})
-				result := sender.Send(t.Context(), alert())
+				result := send(t, sender, alert())
 				checkReason(t, result, tc.want)
 				if !strings.Contains(result.Message, tc.say) {
 					t.Errorf("message is %q, want %q in it", result.Message, tc.say)
@@ -191,6 +191,7 @@ func TestThePasswordIsNeverRepeated(t *testing.T) {
 	encode := func(s string) string { return base64.StdEncoding.EncodeToString([]byte(s)) }
 	echoes := map[string]string{
 		"as it is":                        password,
+		"in other words":                  "<" + password + ">",
 		"with the user":                   user + ":" + password,
 		"in base64":                       encode(password),
 		"with the user in base64":         encode(user + ":" + password),
@@ -204,7 +205,11 @@ func TestThePasswordIsNeverRepeated(t *testing.T) {
 	}
 	for form, echo := range echoes {
 		for step, code := range replies {
-			for kind, reply := range map[string]string{"a reply": code + echo, "nonsense": echo, "a challenge": "334 " + encode(echo)} {
+			said := map[string]string{"a reply": code + echo, "nonsense": echo}
+			if step == fakesmtp.Auth {
+				said["a challenge"] = "334 " + encode(echo)
+			}
+			for kind, reply := range said {
 				t.Run(fmt.Sprintf("%s in %s to %s", form, kind, step), func(t *testing.T) {
 					t.Parallel()
 					synctest.Test(t, func(t *testing.T) {
@@ -218,12 +223,28 @@ func TestThePasswordIsNeverRepeated(t *testing.T) {
 						sender := newSender(t, smtp.Config{
 							Servers: []string{"mail.example"}, Login: login, Timeout: stepTimeout, Dial: fakesmtp.NewScript(script).Dial,
 						})
-						checkSecret(t, fmt.Sprintf("%+v", sender.Send(t.Context(), alert())))
+						checkSecret(t, fmt.Sprintf("%+v", send(t, sender, alert())))
 					})
 				})
 			}
 		}
 	}
+	t.Run("of a user who is the password", func(t *testing.T) {
+		t.Parallel()
+		synctest.Test(t, func(t *testing.T) {
+			server := fakesmtp.NewScript(fakesmtp.Script{
+				fakesmtp.Ehlo: fakesmtp.Reply("250-fake.example", "250 AUTH LOGIN"),
+				fakesmtp.Auth: fakesmtp.Reply("535 5.7.8 " + encode("aaa:aaa")),
+			})
+			sender := newSender(t, smtp.Config{
+				Servers: []string{"mail.example"}, Dial: server.Dial,
+				Login: &smtp.Login{Username: "aaa", Password: "aaa", AllowUnencrypted: true},
+			})
+			if message := send(t, sender, alert()).Message; !strings.HasSuffix(message, "535 5.7.8 ***==") {
+				t.Errorf("message is %q", message)
+			}
+		})
+	})
 	t.Run("printed", func(t *testing.T) {
 		t.Parallel()
 		for _, format := range []string{"%v", "%+v", "%#v", "%s", "%q", "%x"} {
@@ -256,6 +277,12 @@ func TestTLS(t *testing.T) {
 	}{
 		"offered by a server that nobody vouches for, it is used": {
 			script: fakesmtp.Script{fakesmtp.Ehlo: offers}, want: "TLS 1.3", wantMessage: "250 2.0.0", connections: 1},
+		"of the oldest version that protects, it is used": {
+			script: fakesmtp.Script{fakesmtp.Ehlo: offers, fakesmtp.StartTLS: fakesmtp.Encrypt(tls.VersionTLS12)},
+			want:   "TLS 1.2", wantMessage: "250 2.0.0", connections: 1},
+		"of a version too old to protect, mail goes without": {
+			script: fakesmtp.Script{fakesmtp.Ehlo: offers, fakesmtp.StartTLS: fakesmtp.Encrypt(tls.VersionTLS11)},
+			want:   "none", wantMessage: "not encrypted (STARTTLS: ", connections: 2},
 		"not offered, it is not": {
 			script: fakesmtp.Script{}, want: "none", wantMessage: "250 2.0.0", connections: 1},
 		"None means never": {
@@ -268,7 +295,7 @@ func TestTLS(t *testing.T) {
 			want:   "none", wantMessage: "not encrypted (STARTTLS: the server closed the connection); ", connections: 2},
 		"answered by nonsense, mail goes without": {
 			script: fakesmtp.Script{fakesmtp.Ehlo: offers, fakesmtp.StartTLS: fakesmtp.Reply("220 ready", "I meant: no")},
-			want:   "none", wantMessage: "not encrypted (STARTTLS: tls: first record does not look like a TLS handshake); ", connections: 2},
+			want:   "none", wantMessage: "not encrypted (STARTTLS: tls: first record does not look like", connections: 2},
 		"answered by silence, mail goes without": {
 			script: fakesmtp.Script{fakesmtp.Ehlo: offers, fakesmtp.StartTLS: fakesmtp.Then(fakesmtp.Reply("220 ready"), fakesmtp.Hang())},
 			want:   "none", wantMessage: "not encrypted (STARTTLS: timed out after 30s); ", connections: 2},
@@ -284,7 +311,7 @@ func TestTLS(t *testing.T) {
 				sender := newSender(t, smtp.Config{
 					Servers: []string{"mail.example"}, TLS: tc.mode, Timeout: stepTimeout, Dial: server.Dial,
 				})
-				result := sender.Send(t.Context(), alert())
+				result := send(t, sender, alert())
 				checkReason(t, result, notify.ReasonAccepted)
 				if result.TLS != tc.want || !strings.HasPrefix(result.Message, tc.wantMessage) {
 					t.Errorf("TLS is %q, message %q", result.TLS, result.Message)
@@ -308,7 +335,7 @@ func TestFailedTLSDoesNotExposeThePassword(t *testing.T) {
 			fakesmtp.StartTLS: fakesmtp.Reply("454 4.7.0 not now"),
 		})
 		sender := newSender(t, smtp.Config{Servers: []string{"mail.example"}, Login: credentials(), Dial: server.Dial})
-		result := sender.Send(t.Context(), alert())
+		result := send(t, sender, alert())
 		checkReason(t, result, notify.ReasonPlainTextLoginRefused)
 		if !strings.Contains(result.Message, "not encrypted (STARTTLS: 454 4.7.0 not now); login: ") {
 			t.Errorf("message is %q", result.Message)
@@ -322,7 +349,7 @@ func TestFailedTLSDoesNotExposeThePassword(t *testing.T) {
 func TestMailOverTLSArrives(t *testing.T) {
 	t.Parallel()
 	server := fakesmtp.Start(t, fakesmtp.Options{StartTLS: true})
-	result := newSender(t, serverOf(server)).Send(t.Context(), longAlert())
+	result := send(t, newSender(t, serverOf(server)), longAlert())
 	checkReason(t, result, notify.ReasonAccepted)
 	if messages := server.Messages(); len(messages) != 1 || !messages[0].TLS {
 		t.Errorf("messages: %+v", messages)

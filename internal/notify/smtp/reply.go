@@ -5,7 +5,6 @@ package smtp
 import (
 	"encoding/base64"
 	"regexp"
-	"slices"
 	"strconv"
 	"strings"
 
@@ -62,6 +61,8 @@ func (r reply) String() string {
 	return strings.Join(append(parts, r.text), " ")
 }
 
+const mask = "***"
+
 // secretsOf masks the password in all forms in which a server could echo it: as it is, with the username, both in the
 // base64 of AUTH (RFC 4954), and as Go's error messages quote it.
 func secretsOf(login *Login) *strings.Replacer {
@@ -70,17 +71,13 @@ func secretsOf(login *Login) *strings.Replacer {
 	}
 	pair := login.Username + ":" + login.Password
 	plain := "\x00" + login.Username + "\x00" + login.Password
-	var forms []string
+	var pairs []string
+	// The replacer takes the first that fits: what another may begin with comes after it.
 	for _, secret := range []string{plain, pair, login.Password} {
 		quoted := strconv.Quote(secret)
 		// Without the padding, which tells nothing and which an echo may lack.
-		forms = append(forms, secret, quoted[1:len(quoted)-1], base64.RawStdEncoding.EncodeToString([]byte(secret)))
-	}
-	// The longest first, as the replacer takes the first that fits.
-	slices.SortFunc(forms, func(a, b string) int { return len(b) - len(a) })
-	var pairs []string
-	for _, form := range forms {
-		pairs = append(pairs, form, "***")
+		encoded := base64.RawStdEncoding.EncodeToString([]byte(secret))
+		pairs = append(pairs, secret, mask, quoted[1:len(quoted)-1], mask, encoded, mask)
 	}
 	return strings.NewReplacer(pairs...)
 }

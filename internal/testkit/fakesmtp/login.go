@@ -5,7 +5,7 @@ package fakesmtp
 import (
 	"bytes"
 	"crypto/hmac"
-	"crypto/md5" //nolint:gosec // CRAM-MD5 is made of it (RFC 2195)
+	"crypto/md5"
 	"crypto/pbkdf2"
 	"crypto/sha256"
 	"encoding/base64"
@@ -17,8 +17,8 @@ import (
 	"github.com/emersion/go-smtp"
 )
 
-// Iterations is what SCRAM-SHA-256 asks for.
-const Iterations = 4096
+// scramIterations is what SCRAM-SHA-256 asks for.
+const scramIterations = 4096
 
 // newLogin makes the server's side of a mechanism; done is told who has logged in.
 func newLogin(mechanism string, users map[string]string, done func(user string)) (sasl.Server, error) {
@@ -66,10 +66,9 @@ func (l *loginServer) Next(response []byte) ([]byte, bool, error) {
 
 // cramServer is CRAM-MD5 (RFC 2195).
 type cramServer struct {
-	users  map[string]string
-	done   func(user string)
-	asked  bool
-	answer []byte
+	users map[string]string
+	done  func(user string)
+	asked bool
 }
 
 const cramChallenge = "<1896.697170952@fake.example>"
@@ -124,7 +123,7 @@ func (s *scramServer) first(response string) ([]byte, bool, error) {
 		return nil, true, smtp.ErrAuthFailed
 	}
 	s.user = user
-	challenge := fmt.Sprintf("r=%sfake,s=%s,i=%d", nonce, base64.StdEncoding.EncodeToString(scramSalt), Iterations)
+	challenge := fmt.Sprintf("r=%sfake,s=%s,i=%d", nonce, base64.StdEncoding.EncodeToString(scramSalt), scramIterations)
 	s.exchanged = bare + "," + challenge
 	return []byte(challenge), false, nil
 }
@@ -136,7 +135,7 @@ func (s *scramServer) final(response string) ([]byte, bool, error) {
 	if err != nil || !known || len(proof) != sha256.Size {
 		return nil, true, smtp.ErrAuthFailed
 	}
-	salted, err := pbkdf2.Key(sha256.New, password, scramSalt, Iterations, sha256.Size)
+	salted, err := pbkdf2.Key(sha256.New, password, scramSalt, scramIterations, sha256.Size)
 	if err != nil {
 		return nil, true, err
 	}

@@ -46,7 +46,7 @@ var wellBehaved = Script{
 	Connect:  Reply("220 fake.example ESMTP"),
 	Ehlo:     Reply("250-fake.example", "250-8BITMIME", "250 ENHANCEDSTATUSCODES"),
 	Helo:     Reply("250 fake.example"),
-	StartTLS: Encrypt(),
+	StartTLS: Encrypt(tls.VersionTLS13),
 	Auth:     Reply("235 2.7.0 welcome"),
 	Mail:     Reply("250 2.1.0 ok"),
 	Rcpt:     Reply("250 2.1.5 ok"),
@@ -126,11 +126,13 @@ func Reset() Action {
 	}
 }
 
-// Encrypt is what STARTTLS is for.
-func Encrypt() Action {
+// Encrypt is what STARTTLS is for, with that version of TLS at most.
+func Encrypt(version uint16) Action {
 	return func(s *Session) {
 		Reply("220 2.0.0 ready")(s)
-		encrypted := tls.Server(s.conn, serverTLS())
+		config := serverTLS()
+		config.MinVersion, config.MaxVersion = min(config.MinVersion, version), version
+		encrypted := tls.Server(s.conn, config)
 		s.conn, s.in = encrypted, bufio.NewReader(encrypted)
 	}
 }

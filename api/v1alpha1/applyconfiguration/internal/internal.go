@@ -278,7 +278,7 @@ var schemaYAML = typed.YAMLObject(`types:
         list:
           elementType:
             namedType: com.github.tocsin-dev.tocsin.api.v1alpha1.MailAddress
-          elementRelationship: atomic
+          elementRelationship: associative
     - name: sender
       type:
         namedType: com.github.tocsin-dev.tocsin.api.v1alpha1.MailAddress
@@ -308,7 +308,7 @@ var schemaYAML = typed.YAMLObject(`types:
         list:
           elementType:
             namedType: com.github.tocsin-dev.tocsin.api.v1alpha1.MailAddress
-          elementRelationship: atomic
+          elementRelationship: associative
     - name: subject
       type:
         namedType: com.github.tocsin-dev.tocsin.api.v1alpha1.Subject
@@ -742,6 +742,9 @@ var schemaYAML = typed.YAMLObject(`types:
     - name: observedGeneration
       type:
         scalar: numeric
+    - name: skippedUpTo
+      type:
+        scalar: string
     - name: threshold
       type:
         namedType: com.github.tocsin-dev.tocsin.api.v1alpha1.EffectiveThreshold
@@ -881,7 +884,7 @@ var schemaYAML = typed.YAMLObject(`types:
         list:
           elementType:
             namedType: com.github.tocsin-dev.tocsin.api.v1alpha1.SMSRecipient
-          elementRelationship: atomic
+          elementRelationship: associative
     - name: sender
       type:
         namedType: com.github.tocsin-dev.tocsin.api.v1alpha1.MailAddress

@@ -32,6 +32,9 @@ type NotificationConditionStatusApplyConfiguration struct {
 	// checkpoint is the resourceVersion of the last event that these numbers include. It is stored now and then, not per
 	// event: after a restart the events since are evaluated again, with the same result.
 	Checkpoint *string `json:"checkpoint,omitempty"`
+	// skippedUpTo is the resourceVersion of the last event that was created while the condition was suspended or not valid.
+	// Events up to it do not count, not even in a window that reaches back that far.
+	SkippedUpTo *string `json:"skippedUpTo,omitempty"`
 }
 
 // NotificationConditionStatusApplyConfiguration constructs a declarative configuration of the NotificationConditionStatus type for use with
@@ -111,5 +114,13 @@ func (b *NotificationConditionStatusApplyConfiguration) WithDampers(values ...*D
 // If called multiple times, the Checkpoint field is set to the value of the last call.
 func (b *NotificationConditionStatusApplyConfiguration) WithCheckpoint(value string) *NotificationConditionStatusApplyConfiguration {
 	b.Checkpoint = &value
+	return b
+}
+
+// WithSkippedUpTo sets the SkippedUpTo field in the declarative configuration to the given value
+// and returns the receiver, so that objects can be built by chaining "With" function invocations.
+// If called multiple times, the SkippedUpTo field is set to the value of the last call.
+func (b *NotificationConditionStatusApplyConfiguration) WithSkippedUpTo(value string) *NotificationConditionStatusApplyConfiguration {
+	b.SkippedUpTo = &value
 	return b
 }
