@@ -3,7 +3,6 @@
 package v1alpha1_test
 
 import (
-	"bytes"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -213,46 +212,60 @@ var yamlBlock = regexp.MustCompile("(?ms)^```yaml\n(.*?)^```")
 
 // Every manifest that is shown or shipped is accepted as it stands.
 func TestEveryManifestIsAccepted(t *testing.T) {
+	k8s.Create(t, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: "security"}})
+	for name, source := range manifests(t) {
+		t.Run(name, func(t *testing.T) {
+			for _, document := range cluster.Manifests(source) {
+				accepted(t, document)
+			}
+		})
+	}
+}
+
+// manifests returns the YAML of samples, the demo and the documentation, by file.
+func manifests(t *testing.T) map[string]string {
+	t.Helper()
 	sources := map[string]string{}
-	for _, pattern := range []string{"config/samples/*.yaml", "hack/demo/story/*.yaml"} {
-		files, err := filepath.Glob(filepath.Join(cluster.Root(), pattern))
-		if err != nil || len(files) == 0 {
-			t.Fatalf("no file matches %s (%v)", pattern, err)
-		}
-		for _, file := range files {
-			sources[filepath.Base(file)] = read(t, file)
-		}
+	for _, file := range files(t, "config/samples/*.yaml", "hack/demo/story/*.yaml") {
+		sources[filepath.Base(file)] = read(t, file)
 	}
-	pages, err := filepath.Glob(filepath.Join(cluster.Root(), "docs", "*.md"))
-	if err != nil || len(pages) == 0 {
-		t.Fatalf("no pages in docs (%v)", err)
-	}
-	for _, page := range append(pages, filepath.Join(cluster.Root(), "README.md")) {
+	for _, page := range files(t, "docs/*.md", "README.md") {
 		for _, block := range yamlBlock.FindAllStringSubmatch(read(t, page), -1) {
 			sources[filepath.Base(page)] += "\n---\n" + block[1]
 		}
 	}
-	k8s.Create(t, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: "security"}})
-	for name, source := range sources {
-		t.Run(name, func(t *testing.T) {
-			for _, document := range cluster.Manifests(source) {
-				u := &unstructured.Unstructured{}
-				if err := yaml.Unmarshal([]byte(document), &u.Object); err != nil {
-					t.Fatalf("%v in\n%s", err, document)
-				}
-				if u.GetKind() == "Namespace" || u.GetKind() == "Kustomization" {
-					continue
-				}
-				if u.GetNamespace() == "" && !bytes.HasPrefix([]byte(u.GetAPIVersion()), []byte("rbac.")) {
-					u.SetNamespace("security")
-				}
-				if err := k8s.Client.Create(t.Context(), u, client.DryRunAll,
-					client.FieldValidation(metav1.FieldValidationStrict)); err != nil {
-					t.Errorf("%v in\n%s", err, document)
-				}
-			}
-		})
+	return sources
+}
+
+func accepted(t *testing.T, document string) {
+	t.Helper()
+	u := &unstructured.Unstructured{}
+	if err := yaml.Unmarshal([]byte(document), &u.Object); err != nil {
+		t.Fatalf("%v in\n%s", err, document)
 	}
+	if u.GetKind() == "Namespace" {
+		return
+	}
+	if u.GetNamespace() == "" && !strings.HasPrefix(u.GetAPIVersion(), "rbac.") {
+		u.SetNamespace("security")
+	}
+	err := k8s.Client.Create(t.Context(), u, client.DryRunAll, client.FieldValidation(metav1.FieldValidationStrict))
+	if err != nil {
+		t.Errorf("%v in\n%s", err, document)
+	}
+}
+
+func files(t *testing.T, patterns ...string) []string {
+	t.Helper()
+	var all []string
+	for _, pattern := range patterns {
+		found, err := filepath.Glob(filepath.Join(cluster.Root(), pattern))
+		if err != nil || len(found) == 0 {
+			t.Fatalf("no file matches %s (%v)", pattern, err)
+		}
+		all = append(all, found...)
+	}
+	return all
 }
 
 func read(t *testing.T, file string) string {

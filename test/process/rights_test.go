@@ -71,7 +71,7 @@ func TestReporterMayCreateEventsAndNothingElse(t *testing.T) {
 func TestEditorCannotForgeTheLog(t *testing.T) {
 	ns := k8s.Namespace(t)
 	editor := as(t, "forger", ns, "tocsin-editor")
-	entry := func(ctx context.Context) *v1alpha1.Notification {
+	entry := func() *v1alpha1.Notification {
 		return &v1alpha1.Notification{
 			ObjectMeta: metav1.ObjectMeta{Namespace: ns, GenerateName: "forged-"},
 			Spec: v1alpha1.NotificationSpec{
@@ -83,10 +83,10 @@ func TestEditorCannotForgeTheLog(t *testing.T) {
 		}
 	}
 	forbidden(t, "forging an entry", "only Tocsin writes other entries", func(ctx context.Context) error {
-		return editor.Create(ctx, entry(ctx), client.DryRunAll)
+		return editor.Create(ctx, entry(), client.DryRunAll)
 	})
 	forbidden(t, "forging an outcome", "notifications/status", func(ctx context.Context) error {
-		n := entry(ctx)
+		n := entry()
 		n.Name = "any"
 		return editor.Status().Update(ctx, n)
 	})

@@ -36,7 +36,7 @@ func Check(s Subject) []error {
 		}
 	}
 	if stalled != nil && reconciling != nil {
-		wrong = append(wrong, errors.New("Stalled and Reconciling are both present"))
+		wrong = append(wrong, errors.New("status conditions Stalled and Reconciling are both present"))
 	}
 	if verdict.Status == metav1.ConditionTrue && (stalled != nil || reconciling != nil) {
 		wrong = append(wrong, fmt.Errorf("%s is True together with Stalled or Reconciling", s.Verdict))

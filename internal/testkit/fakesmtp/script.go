@@ -127,9 +127,11 @@ func Reset() Action {
 }
 
 // Encrypt is what STARTTLS is for, with that version of TLS at most.
-func Encrypt(version uint16) Action {
+func Encrypt(version uint16) Action { return Then(Reply("220 2.0.0 ready"), Handshake(version)) }
+
+// Handshake speaks TLS from now on, of that version at most.
+func Handshake(version uint16) Action {
 	return func(s *Session) {
-		Reply("220 2.0.0 ready")(s)
 		config := serverTLS()
 		config.MinVersion, config.MaxVersion = min(config.MinVersion, version), version
 		encrypted := tls.Server(s.conn, config)
