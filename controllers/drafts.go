@@ -10,6 +10,7 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/tocsin-dev/tocsin/api/v1alpha1"
@@ -27,19 +28,11 @@ const (
 
 // draft is a notification that is decided but not written yet.
 type draft struct {
-	follower *follower
-	firing   plan.Firing
-	attempts int
-	next     time.Time
-}
-
-// adoptDrafts hands what the old follower of a condition has decided to the new one; the caller holds the lock.
-func (e *Evaluator) adoptDrafts(old, f *follower) {
-	for _, d := range e.outbox {
-		if d.follower == old {
-			d.follower = f
-		}
-	}
+	condition types.NamespacedName
+	drafts    *int
+	firing    plan.Firing
+	attempts  int
+	next      time.Time
 }
 
 // write creates the Notifications of the outbox, in order, and returns when the next repetition is due. Where one of a
@@ -54,13 +47,13 @@ func (e *Evaluator) write(ctx context.Context) time.Time {
 	}
 	var left []*draft
 	var retry time.Time
-	blocked := map[*follower]bool{}
+	blocked := map[types.NamespacedName]bool{}
 	for _, d := range drafts {
-		if !blocked[d.follower] && !d.next.After(e.clock.Now()) && e.create(ctx, d) {
+		if !blocked[d.condition] && !d.next.After(e.clock.Now()) && e.create(ctx, d) {
 			e.settle(d)
 			continue
 		}
-		blocked[d.follower] = true
+		blocked[d.condition] = true
 		left = append(left, d)
 		retry = earliest(retry, d.next)
 	}
@@ -72,9 +65,9 @@ func (e *Evaluator) write(ctx context.Context) time.Time {
 
 func (e *Evaluator) settle(d *draft) {
 	e.mu.Lock()
-	d.follower.drafts--
+	*d.drafts--
 	e.mu.Unlock()
-	e.dirty[d.follower.key] = struct{}{}
+	e.dirty[d.condition] = struct{}{}
 	e.flushAt = time.Time{}
 }
 
@@ -116,9 +109,13 @@ func (e *Evaluator) yield(ctx context.Context, d *draft, mine *v1alpha1.Notifica
 	}
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	next, again := d.follower.watch.Yield(d.firing, existing)
+	f := e.watches[d.condition]
+	if f == nil {
+		return true
+	}
+	next, again := f.watch.Yield(d.firing, existing)
 	d.firing = next
-	e.enqueue(d.follower, nil)
+	e.enqueue(f, nil)
 	return !again
 }
 

@@ -57,8 +57,9 @@ type follower struct {
 	key    types.NamespacedName
 	watch  *plan.Watch
 	active bool
-	// drafts counts the notifications that are decided but not written; the status may not go past them.
-	drafts int
+	// drafts counts the notifications of the condition that are decided but not written; the status may not go past them.
+	// The followers of all generations share it.
+	drafts *int
 	// noted is the latest deadline of the follower that the Evaluator has noted.
 	noted time.Time
 }
@@ -177,8 +178,8 @@ func (e *Evaluator) advance() time.Time {
 // enqueue puts what a follower is to tell into the outbox, and notes when its next damper ends; the caller holds the lock.
 func (e *Evaluator) enqueue(f *follower, firings []plan.Firing) {
 	for _, firing := range firings {
-		f.drafts++
-		e.outbox = append(e.outbox, &draft{follower: f, firing: firing})
+		*f.drafts++
+		e.outbox = append(e.outbox, &draft{condition: f.key, drafts: f.drafts, firing: firing})
 	}
 	if due, ok := f.watch.NextDue(); ok && f.active && !due.Equal(f.noted) {
 		f.noted = due
@@ -242,13 +243,12 @@ func (e *Evaluator) Follow(ctx context.Context, condition *v1alpha1.Notification
 	defer e.mu.Unlock()
 	defer e.signal()
 	old := e.watches[key]
-	f := &follower{key: key, watch: plan.NewWatch(rule), active: active}
+	f := &follower{key: key, watch: plan.NewWatch(rule), active: active, drafts: new(int)}
 	resting := wasInactive(condition)
 	if old != nil && old.watch.Rule().Condition.UID == condition.UID {
 		f.watch.Inherit(old.watch)
 		f.drafts = old.drafts
 		resting = !old.active
-		e.adoptDrafts(old, f)
 	} else {
 		f.watch.Resume(&condition.Status, journal.Newest(log.Items))
 	}
@@ -310,7 +310,7 @@ func (e *Evaluator) Unfollow(key types.NamespacedName) {
 func (e *Evaluator) Describe(key types.NamespacedName, status *v1alpha1.NotificationConditionStatus) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	if f := e.watches[key]; f != nil && f.drafts == 0 {
+	if f := e.watches[key]; f != nil && *f.drafts == 0 {
 		f.watch.Describe(status)
 	}
 }

@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/util/wait"
 	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/cache"
@@ -63,6 +65,9 @@ func run(ctx context.Context, o *options) error {
 	if err != nil {
 		return fmt.Errorf("making the manager: %w", err)
 	}
+	if !waitForKinds(ctx, mgr) {
+		return nil
+	}
 	if err := controllers.Setup(ctx, mgr, o.controllers); err != nil {
 		return err
 	}
@@ -73,6 +78,25 @@ func run(ctx context.Context, o *options) error {
 		return fmt.Errorf("adding the readiness check: %w", err)
 	}
 	return mgr.Start(ctx)
+}
+
+// waitForKinds returns once the cluster knows Tocsin's kinds, as they may be applied in the same breath as the manager; or
+// false when the manager is told to stop before.
+func waitForKinds(ctx context.Context, mgr ctrl.Manager) bool {
+	told := false
+	return nil == wait.PollUntilContextCancel(ctx, time.Second, true, func(context.Context) (bool, error) {
+		for _, kind := range []string{"SecurityEvent", "NotificationCondition", "NotificationChannel", "Notification"} {
+			group := schema.GroupKind{Group: v1alpha1.Group, Kind: kind}
+			if _, err := mgr.GetRESTMapper().RESTMapping(group, v1alpha1.GroupVersion.Version); err != nil {
+				if !told {
+					mgr.GetLogger().Info("Waiting for the CustomResourceDefinitions: apply config/crd", "missing", kind, "cause", err.Error())
+				}
+				told = true
+				return false, nil
+			}
+		}
+		return true, nil
+	})
 }
 
 // cachesReady fails until the manager knows the cluster.

@@ -168,7 +168,7 @@ func (d *demo) keep(ctx context.Context) {
 	d.screen.title("All goes on running until Ctrl-C. In another terminal, at the top of the source tree:")
 	d.screen.quote(d.whereToLook())
 	<-ctx.Done()
-	d.screen.say("")
+	d.screen.say("Ending.")
 }
 
 // cleanUp ends what runs and removes what was written.

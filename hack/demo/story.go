@@ -114,7 +114,7 @@ func (d *demo) scene(ctx context.Context, s scene) error {
 func (d *demo) inbox(ctx context.Context, what string, atLeast int) (mails []mail, err error) {
 	err = until(ctx, what, func(ctx context.Context) error {
 		if mails, err = d.mailbox.all(ctx); err == nil && len(mails) < atLeast {
-			err = fmt.Errorf("the inbox holds %d mails; it must be %d", len(mails), atLeast)
+			err = fmt.Errorf("the inbox holds %d, and must hold %d", len(mails), atLeast)
 		}
 		return err
 	})
@@ -140,7 +140,7 @@ func (d *demo) silence(ctx context.Context, before int) error {
 	}
 	if len(mails) != before {
 		d.screen.heads(mails[min(before, len(mails)):])
-		return fmt.Errorf("the inbox holds %d mails; while the damper runs it must stay at %d", len(mails), before)
+		return fmt.Errorf("the inbox holds %d; while the damper runs it must stay at %d", len(mails), before)
 	}
 	d.screen.say("%d further infections are held, and the inbox is as it was.", held)
 	return nil

@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"sync"
 	"syscall"
 	"testing"
@@ -54,16 +55,24 @@ func TestMain(m *testing.M) {
 // serviceAccount is the manager's: all tests here run with its rights and no others.
 const serviceAccount = "system:serviceaccount:tocsin-system:tocsin-manager"
 
-// install applies config/default, and writes a kubeconfig that acts as the manager's service account.
-func install(c *cluster.Cluster) error {
+// apply does what a user does with a folder of config/.
+func apply(c *cluster.Cluster, folder string) error {
 	admin := filepath.Join(filepath.Dir(kubeconfig), "admin")
 	if err := os.WriteFile(admin, c.Kubeconfig, 0o600); err != nil {
 		return err
 	}
-	apply := exec.Command(filepath.Join(os.Getenv("KUBEBUILDER_ASSETS"), "kubectl"), "apply", "-k", "config/default")
-	apply.Dir, apply.Env = cluster.Root(), append(os.Environ(), "KUBECONFIG="+admin)
-	if out, err := apply.CombinedOutput(); err != nil {
-		return fmt.Errorf("applying config/default: %w\n%s", err, out)
+	kubectl := exec.Command(filepath.Join(os.Getenv("KUBEBUILDER_ASSETS"), "kubectl"), "apply", "-k", folder)
+	kubectl.Dir, kubectl.Env = cluster.Root(), append(os.Environ(), "KUBECONFIG="+admin)
+	if out, err := kubectl.CombinedOutput(); err != nil {
+		return fmt.Errorf("applying %s: %w\n%s", folder, err, out)
+	}
+	return nil
+}
+
+// install applies config/default, and writes a kubeconfig that acts as the manager's service account.
+func install(c *cluster.Cluster) error {
+	if err := apply(c, "config/default"); err != nil {
+		return err
 	}
 	config, err := clientcmd.Load(c.Kubeconfig)
 	if err != nil {
@@ -345,6 +354,36 @@ func TestToldToStopItFinishesWhatIsUnderWay(t *testing.T) {
 		t.Errorf("exit code is %d", code)
 	}
 	awaitState(t, ns, 1, v1alpha1.ReasonDelivered)
+}
+
+func TestStartedBeforeItsKindsItWaitsForThem(t *testing.T) {
+	bare, err := cluster.StartBare()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := bare.Stop(); err != nil {
+			t.Error(err)
+		}
+	})
+	own := filepath.Join(t.TempDir(), "kubeconfig")
+	if err := os.WriteFile(own, bare.Kubeconfig, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	p := start(t, "--kubeconfig="+own)
+	says := func(text string) {
+		cluster.Eventually(t, text, func(context.Context) error {
+			if !strings.Contains(p.out.String(), text) {
+				return errors.New("was not said")
+			}
+			return nil
+		})
+	}
+	says("Waiting for the CustomResourceDefinitions: apply config/crd")
+	if err := apply(bare, "config/crd"); err != nil {
+		t.Fatal(err)
+	}
+	says("Starting workers")
 }
 
 func TestHelpExplainsAndWrongFlagsAreRefused(t *testing.T) {

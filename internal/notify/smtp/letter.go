@@ -73,14 +73,14 @@ func (l *letter) needsSMTPUTF8() bool {
 
 // render writes the message out. All of it is 7-bit, save for addresses that need SMTPUTF8, which stand in it only if the
 // server has that extension.
-func (l *letter) render(utf8 bool) ([]byte, error) {
+func (l *letter) render(smtpUTF8 bool) ([]byte, error) {
 	msg := mail.NewMsg(mail.WithNoDefaultUserAgent(), mail.WithEncoding(mail.EncodingQP), mail.WithCharset(mail.CharsetUTF8))
 	msg.SetMessageIDWithValue(l.ID)
 	msg.SetDateWithValue(l.Date)
 	msg.SetGenHeader("Auto-Submitted", "auto-generated") // RFC 3834, 5: keeps holiday answers from coming back
 	msg.FromMailAddress(l.sender.header())
 	for _, r := range l.recipients {
-		if r.problem == nil && (utf8 || !r.needsSMTPUTF8()) {
+		if r.problem == nil && (smtpUTF8 || !r.needsSMTPUTF8()) {
 			msg.AddToMailAddress(r.header())
 		}
 	}

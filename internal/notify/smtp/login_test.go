@@ -283,6 +283,10 @@ func TestTLS(t *testing.T) {
 		"of a version too old to protect, mail goes without": {
 			script: fakesmtp.Script{fakesmtp.Ehlo: offers, fakesmtp.StartTLS: fakesmtp.Encrypt(tls.VersionTLS11)},
 			want:   "none", wantMessage: "not encrypted (STARTTLS: ", connections: 2},
+		"what was said before the handshake is not believed after it": {
+			script: fakesmtp.Script{fakesmtp.Ehlo: offers, fakesmtp.StartTLS: fakesmtp.Then(
+				fakesmtp.Raw("220 ready\r\n421 go away\r\n"), fakesmtp.Handshake(tls.VersionTLS13))},
+			want: "TLS 1.3", wantMessage: "250 2.0.0", connections: 1},
 		"not offered, it is not": {
 			script: fakesmtp.Script{}, want: "none", wantMessage: "250 2.0.0", connections: 1},
 		"None means never": {

@@ -12,6 +12,7 @@ import (
 	"runtime"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -96,6 +97,23 @@ func TestADeliveryFromEndToEnd(t *testing.T) {
 	}
 	if parsed := parse(t, got.Data); parsed.text != ".\r\n..\r\n.hidden\r\nend\r\n" {
 		t.Errorf("text arrived as %q", parsed.text)
+	}
+}
+
+func TestOneSenderServesManyAtATime(t *testing.T) {
+	t.Parallel()
+	const many = 16
+	server := fakesmtp.Start(t, fakesmtp.Options{StartTLS: true, Users: map[string]string{user: password}})
+	config := serverOf(server)
+	config.Login = credentials()
+	sender := newSender(t, config)
+	var sending sync.WaitGroup
+	for range many {
+		sending.Go(func() { checkReason(t, send(t, sender, alert()), notify.ReasonAccepted) })
+	}
+	sending.Wait()
+	if got := len(server.Messages()); got != many {
+		t.Errorf("%d messages arrived, want %d", got, many)
 	}
 }
 

@@ -28,17 +28,17 @@ func badAddress(problem error) reply {
 type transaction struct {
 	*conversation
 	letter *letter
-	// utf8: the server takes addresses that need SMTPUTF8.
-	utf8 bool
+	// smtpUTF8: the server has that extension.
+	smtpUTF8 bool
 	// answers are what was said so far for each of the letter's recipients; nil where the server agreed.
 	answers []*reply
 }
 
 // transact hands the letter over. The Result is the server's verdict; a failure is why there was none.
 func (c *conversation) transact(l *letter) (notify.Result, *failure) {
-	utf8, _ := c.client.Extension("SMTPUTF8")
-	t := &transaction{conversation: c, letter: l, utf8: utf8, answers: make([]*reply, len(l.recipients))}
-	if l.sender.needsSMTPUTF8() && !utf8 {
+	smtpUTF8, _ := c.client.Extension("SMTPUTF8")
+	t := &transaction{conversation: c, letter: l, smtpUTF8: smtpUTF8, answers: make([]*reply, len(l.recipients))}
+	if l.sender.needsSMTPUTF8() && !smtpUTF8 {
 		return t.refused(notify.ReasonSenderRefused, &needsSMTPUTF8), nil
 	}
 	no, failed := c.ask(stepSender, t.mailFrom)
@@ -60,7 +60,7 @@ func (c *conversation) transact(l *letter) (notify.Result, *failure) {
 // mailFrom asks for no extension that this letter does not need. A letter that is all 7-bit can do without 8BITMIME and
 // SMTPUTF8, which some servers offer and then refuse, or cannot pass on.
 func (t *transaction) mailFrom() error {
-	if t.utf8 && t.letter.needsSMTPUTF8() {
+	if t.smtpUTF8 && t.letter.needsSMTPUTF8() {
 		return t.client.Mail(t.letter.sender.path())
 	}
 	text := t.client.Text
@@ -82,7 +82,7 @@ func (t *transaction) askForRecipients() (failed *failure) {
 			no := badAddress(r.problem)
 			t.answers[i] = &no
 			continue
-		case r.needsSMTPUTF8() && !t.utf8:
+		case r.needsSMTPUTF8() && !t.smtpUTF8:
 			t.answers[i] = &needsSMTPUTF8
 			continue
 		}
@@ -96,7 +96,7 @@ func (t *transaction) askForRecipients() (failed *failure) {
 
 // handOver sends the message itself, for those recipients whom the server would take.
 func (t *transaction) handOver() (notify.Result, *failure) {
-	content, err := t.letter.render(t.utf8)
+	content, err := t.letter.render(t.smtpUTF8)
 	if err != nil {
 		return result(notify.ReasonInvalidMessage, err.Error()), nil
 	}

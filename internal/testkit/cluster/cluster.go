@@ -56,13 +56,18 @@ func Scheme() *kuberuntime.Scheme {
 }
 
 // Start starts etcd and kube-apiserver from KUBEBUILDER_ASSETS and declares the kinds.
-func Start() (*Cluster, error) {
+func Start() (*Cluster, error) { return start(filepath.Join(Root(), "config", "crd", "bases")) }
+
+// StartBare is Start for a cluster that does not know the kinds.
+func StartBare() (*Cluster, error) { return start() }
+
+func start(crds ...string) (*Cluster, error) {
 	if os.Getenv("KUBEBUILDER_ASSETS") == "" {
 		return nil, errors.New("KUBEBUILDER_ASSETS is not set: it is the directory that holds etcd and kube-apiserver. " +
 			"`make test` sets it; by hand: export KUBEBUILDER_ASSETS=$(go run -C hack/devcluster . assets)")
 	}
 	environment := &envtest.Environment{
-		CRDDirectoryPaths:     []string{filepath.Join(Root(), "config", "crd", "bases")},
+		CRDDirectoryPaths:     crds,
 		ErrorIfCRDPathMissing: true,
 	}
 	config, err := environment.Start()
