@@ -50,11 +50,12 @@ func (d Damper) Speaks(s State, at time.Time) bool {
 		at.After(s.LastFired.Add(-d.Window)) && at.Before(s.LastFired.Add(d.Period))
 }
 
-// Observe decides about n occurrences that happened at the given time and have arrived now; reached says whether they
-// bring the count to the threshold. An Expire that is due by now comes first.
-func (d Damper) Observe(s State, at time.Time, n int64, reached bool, now time.Time) (Decision, State) {
+// Observe decides about n occurrences that have arrived now; reached says whether they bring the count to the threshold,
+// told whether an earlier notification speaks for the time at which they happened. An Expire that is due by now comes
+// first.
+func (d Damper) Observe(s State, n int64, reached, told bool, now time.Time) (Decision, State) {
 	switch {
-	case now.Before(s.Until), !reached && d.Speaks(s, at):
+	case now.Before(s.Until), told && !reached:
 		s.Held += n
 		return Hold, s
 	case reached:

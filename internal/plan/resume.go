@@ -6,6 +6,7 @@ import (
 	"cmp"
 	"slices"
 	"strconv"
+	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
@@ -25,48 +26,70 @@ func (w *Watch) Resume(status *v1alpha1.NotificationConditionStatus, log []*v1al
 	if status.LastFiredTime != nil {
 		w.lastFired = status.LastFiredTime.Time
 	}
+	if len(status.Dampers) == maxDampers {
+		w.unlisted = w.lastFired
+	}
 	for _, d := range status.Dampers {
-		m := w.memory(d.Key)
-		m.State = damper.State{Sequence: d.Sequence, LastFired: d.LastFiredTime.Time, Held: d.Held}
-		m.upTo = ParsePosition(d.UsedUpTo)
+		state := damper.State{Sequence: d.Sequence, LastFired: d.LastFiredTime.Time, Held: d.Held}
 		if d.Until != nil {
-			m.Until = d.Until.Time
-			w.schedule(d.Key, m)
+			state.Until = d.Until.Time
 		}
+		w.restore(d.Key, &memory{State: state, upTo: ParsePosition(d.UsedUpTo)})
 	}
 	for _, n := range log {
 		w.Adopt(n)
 	}
+	var total int64
+	for _, m := range w.dampers {
+		total += m.Sequence
+	}
+	w.fired = max(w.fired, total)
 }
 
 // Adopt takes over a notification that the log holds and this Watch did not decide: another manager did, or this one
 // before it stopped.
 func (w *Watch) Adopt(n *v1alpha1.Notification) {
-	trigger, condition := n.Spec.Trigger, n.Spec.Condition
-	if trigger == nil || condition == nil || condition.UID != w.rule.Condition.UID {
+	if !w.about(n) {
 		return
 	}
-	m := w.memory(trigger.Key)
-	if trigger.Sequence <= m.Sequence {
+	trigger := n.Spec.Trigger
+	known := w.memory(trigger.Key).Sequence
+	if trigger.Sequence <= known {
 		return
 	}
-	w.fired += trigger.Sequence - m.Sequence
-	m.State = w.rule.damper.Resume(trigger.Sequence, trigger.Time.Time)
-	m.upTo = ParsePosition(trigger.UpTo)
-	w.lastFired = later(w.lastFired, m.LastFired)
-	w.schedule(trigger.Key, m)
+	switch {
+	case known > 0 || w.unlisted.IsZero():
+		w.fired += trigger.Sequence - known
+	case trigger.Time.After(w.unlisted):
+		w.fired++
+	}
+	state := w.rule.damper.Resume(trigger.Sequence, trigger.Time.Time)
+	w.lastFired = later(w.lastFired, state.LastFired)
+	w.restore(trigger.Key, &memory{State: state, upTo: ParsePosition(trigger.UpTo), adopted: true})
+}
+
+// about says whether the notification is one of this condition.
+func (w *Watch) about(n *v1alpha1.Notification) bool {
+	return n.Spec.Trigger != nil && n.Spec.Condition != nil && n.Spec.Condition.UID == w.rule.Condition.UID
+}
+
+// restore puts back a damper. None runs any longer once the condition asks for none.
+func (w *Watch) restore(key string, m *memory) {
+	if w.rule.damper.Period == 0 {
+		m.Until = time.Time{}
+	}
+	w.dampers[key] = m
+	w.schedule(key, m)
 }
 
 // Inherit goes on from the Watch of an earlier generation of the same condition: its dampers stay, and events that it has
-// seen only fill the windows of the new one.
+// seen only fill the windows of the new one. What it skipped stays left out.
 func (w *Watch) Inherit(old *Watch) {
-	var status v1alpha1.NotificationConditionStatus
-	old.Describe(&status)
-	w.Resume(&status, nil)
+	w.decided = max(old.position, old.decided)
+	w.Skip(old.skipped)
+	w.matched, w.fired, w.lastFired = old.matched, old.fired, old.lastFired
 	for key, m := range old.dampers {
-		own := w.memory(key)
-		own.State, own.upTo = m.State, m.upTo
-		w.schedule(key, own)
+		w.restore(key, &memory{State: m.State, upTo: m.upTo})
 	}
 	w.clock = old.clock
 }
@@ -75,29 +98,50 @@ func (w *Watch) Inherit(old *Watch) {
 // count later either, in this Watch or in one that goes on from its description.
 func (w *Watch) Skip(upTo Position) {
 	w.skipped = max(w.skipped, upTo)
-	w.position = max(w.position, w.skipped)
+	w.position = max(w.position, upTo)
 }
 
-// Yield gives way to a notification that the log holds already under the name of a firing: another manager decided it. It
-// returns what is to be told all the same: with a damper nothing, the event is held; without one, the event under the next
-// sequence number, unless the other notification covers it.
+// Yield gives way to a notification that the log holds already under the name of a firing. It returns what is to be told
+// all the same. Where another manager decided it: with a damper nothing, the event is held; without one, the event under
+// the next sequence number, unless the other notification covers it. Where somebody took the name for something else: the
+// same under the next sequence number.
 func (w *Watch) Yield(f Firing, existing *v1alpha1.Notification) (Firing, bool) {
-	trigger := existing.Spec.Trigger
 	m := w.memory(f.Key)
-	m.State = w.rule.damper.Resume(trigger.Sequence, trigger.Time.Time)
-	m.upTo = ParsePosition(trigger.UpTo)
-	w.schedule(f.Key, m)
-	if f.UpTo <= m.upTo || f.Reason != v1alpha1.TriggerThresholdReached {
-		return Firing{}, false
+	if !w.about(existing) || existing.Spec.Trigger.Key != f.Key {
+		return w.renumber(f, m), true
 	}
-	if w.rule.damper.Period > 0 {
+	trigger := existing.Spec.Trigger
+	covered := f.UpTo <= ParsePosition(trigger.UpTo) || f.Reason != v1alpha1.TriggerThresholdReached
+	if w.rule.damper.Period == 0 {
+		m.upTo = max(m.upTo, ParsePosition(trigger.UpTo))
+		if covered {
+			return Firing{}, false
+		}
+		return w.renumber(f, m), true
+	}
+	if trigger.Sequence >= m.Sequence {
+		held := m.Held
+		m.State = w.rule.damper.Resume(trigger.Sequence, trigger.Time.Time)
+		m.upTo = ParsePosition(trigger.UpTo)
+		if m.seen > m.upTo {
+			m.Held = held
+		}
+		w.schedule(f.Key, m)
+	}
+	if !covered {
 		m.Held += entry(f.Event, f.Time).Count
-		return Firing{}, false
 	}
-	m.State = w.rule.damper.Resume(trigger.Sequence+1, f.Time)
-	m.upTo = f.UpTo
-	f.Sequence = m.Sequence
-	return f, true
+	return Firing{}, false
+}
+
+// renumber gives a firing the next sequence number. Later ones that are not written yet find theirs taken, and yield too.
+func (w *Watch) renumber(f Firing, m *memory) Firing {
+	f.Sequence++
+	if f.Sequence > m.Sequence {
+		w.fired += f.Sequence - m.Sequence
+		m.Sequence = f.Sequence
+	}
+	return f
 }
 
 // Describe writes what there is to know about the Watch into a condition's status.
@@ -110,9 +154,6 @@ func (w *Watch) Describe(status *v1alpha1.NotificationConditionStatus) {
 	status.SkippedUpTo = FormatPosition(w.skipped)
 	status.Dampers = nil
 	for key, m := range w.dampers {
-		if m.Sequence == 0 {
-			continue
-		}
 		status.Dampers = append(status.Dampers, v1alpha1.DamperStatus{
 			Key: key, Sequence: m.Sequence, LastFiredTime: metav1.NewTime(m.LastFired),
 			Until: timeOrNil(metav1.NewTime(m.Until)), Held: m.Held, UsedUpTo: FormatPosition(m.upTo),

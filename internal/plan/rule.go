@@ -24,6 +24,8 @@ type Rule struct {
 	threshold window.Threshold
 	damper    damper.Damper
 	per       v1alpha1.DamperPer
+	// single says that each computer is counted by itself.
+	single bool
 }
 
 // Compile prepares a condition. An error names the field that cannot be used.
@@ -54,6 +56,7 @@ func Compile(condition *v1alpha1.NotificationCondition) (*Rule, error) {
 		},
 		damper: damper.Damper{Period: period, Window: width},
 		per:    per,
+		single: effective.Scope == v1alpha1.ScopeSingleComputer,
 	}, nil
 }
 
@@ -76,7 +79,7 @@ type group struct{ computer, risk string }
 
 func (r *Rule) group(e window.Entry) group {
 	var g group
-	if r.Threshold.Scope == v1alpha1.ScopeSingleComputer {
+	if r.single {
 		g.computer = e.Computer
 	}
 	if r.per == v1alpha1.DamperPerRisk {
@@ -104,20 +107,8 @@ func (r *Rule) key(e window.Entry) string {
 	}
 }
 
-// concerns says whether a damper's key looks at this group's window when it ends.
-func (r *Rule) concerns(key string, g group, w *window.Window, now time.Time) bool {
-	switch r.per {
-	case v1alpha1.DamperPerRisk:
-		return g.risk == key
-	case v1alpha1.DamperPerComputer:
-		if r.Threshold.Scope == v1alpha1.ScopeSingleComputer {
-			return g.computer == key
-		}
-		return w.Holds(key, now)
-	default:
-		return true
-	}
-}
+// shared says that several dampers look at one window.
+func (r *Rule) shared() bool { return r.per == v1alpha1.DamperPerComputer && !r.single }
 
 // entry is what the window counts for an event that arrived at this time. An event from the future happened on arrival.
 func entry(event *v1alpha1.SecurityEvent, arrival time.Time) window.Entry {

@@ -7,6 +7,8 @@ package plan
 
 import (
 	"container/heap"
+	"maps"
+	"slices"
 	"time"
 
 	"github.com/tocsin-dev/tocsin/api/v1alpha1"
@@ -33,7 +35,7 @@ type Firing struct {
 	Window window.Summary
 	// Held is the number of occurrences held since the last notification.
 	Held int64
-	// Event is the latest that counted; nil when it is no longer kept.
+	// Event is the one that brought the count to the threshold, or the latest that counted when the damper ended.
 	Event *v1alpha1.SecurityEvent
 	// UpTo is the latest event that this decision looked at.
 	UpTo Position
@@ -45,31 +47,35 @@ type Watch struct {
 	position Position
 	// decided is the position up to which decisions were made before this Watch began: those events only fill windows.
 	decided Position
-	// skipped is the position up to which events do not count at all: see Skip.
+	// skipped is the position up to which events are left out.
 	skipped Position
 
-	windows map[group]*window.Window
+	tallies tallies
 	dampers map[string]*memory
 	due     deadlines
 	clock   time.Time
 
 	matched, fired int64
 	lastFired      time.Time
+	// unlisted is the time up to which fired includes dampers that the status had no room for.
+	unlisted time.Time
 }
 
-// memory is one damper with what it takes to go on after a restart.
+// memory is one damper that has fired, with what it takes to go on after a restart.
 type memory struct {
 	damper.State
 	// upTo is the event that last fired, or the latest one seen when a repetition was decided.
 	upTo Position
-	// event is the latest event that concerned this damper.
-	event *v1alpha1.SecurityEvent
-	seen  Position
+	// seen is the latest event that concerned this damper; latest is the event itself.
+	seen   Position
+	latest *v1alpha1.SecurityEvent
+	// adopted says that the log alone tells of it: what it has held since then is counted again.
+	adopted bool
 }
 
 // NewWatch begins to follow a condition, after what is known of it: see Resume.
 func NewWatch(rule *Rule) *Watch {
-	return &Watch{rule: rule, windows: map[group]*window.Window{}, dampers: map[string]*memory{}}
+	return &Watch{rule: rule, tallies: newTallies(rule.threshold), dampers: map[string]*memory{}}
 }
 
 // Rule is the generation of the condition that is followed.
@@ -92,6 +98,7 @@ func (w *Watch) Observe(event *v1alpha1.SecurityEvent, at Position) (match.Verdi
 	}
 	e := entry(event, arrival)
 	if at <= w.decided {
+		w.settle(arrival)
 		w.recall(e, event, at)
 		return verdict, nil
 	}
@@ -105,58 +112,86 @@ func (w *Watch) Observe(event *v1alpha1.SecurityEvent, at Position) (match.Verdi
 // recall puts back an event that was decided about before: it counts in its window, unless it was used up.
 func (w *Watch) recall(e window.Entry, event *v1alpha1.SecurityEvent, at Position) {
 	m := w.memory(w.rule.key(e))
-	m.event, m.seen = event, at
-	if w.rule.damper.Period > 0 || at > m.upTo {
-		w.window(w.rule.group(e)).Add(e)
+	m.seen, m.latest = at, event
+	if w.rule.damper.Period == 0 && at <= m.upTo {
+		return
 	}
+	t := w.tallies.get(w.rule.group(e), w.horizon())
+	if m.adopted && at > m.upTo {
+		_, m.State = w.rule.damper.Observe(m.State, e.Count, false, w.told(m, t, e), w.clock)
+	}
+	t.add(e, event)
 }
 
 func (w *Watch) decide(e window.Entry, event *v1alpha1.SecurityEvent, at Position) (Firing, bool) {
+	w.matched += e.Count
 	key := w.rule.key(e)
 	m := w.memory(key)
-	w.matched += e.Count
 	if at <= m.upTo {
 		w.recall(e, event, at)
 		return Firing{}, false
 	}
-	m.event, m.seen = event, at
-	now := w.clock
-	win := w.window(w.rule.group(e))
-	win.Forget(now.Add(-w.rule.threshold.Width - Lateness))
-	win.Add(e)
-	if now.Before(m.Until) {
-		_, m.State = w.rule.damper.Observe(m.State, e.Time, e.Count, false, now)
-		return Firing{}, false
-	}
-	summary, reached := win.Around(e.Time, now)
-	if w.rule.damper.Speaks(m.State, e.Time) {
-		summary, reached = win.AsOf(now)
+	m.seen, m.latest = at, event
+	t := w.tallies.get(w.rule.group(e), w.horizon())
+	var summary window.Summary
+	var told, reached bool
+	if w.clock.Before(m.Until) {
+		t.add(e, event)
+	} else {
+		told = w.told(m, t, e)
+		t.add(e, event)
+		if told {
+			summary, reached = t.AsOf(w.clock)
+		} else {
+			summary, reached = t.Around(e.Time, w.clock)
+		}
 	}
 	held := m.Held
-	decision, next := w.rule.damper.Observe(m.State, e.Time, e.Count, reached, now)
+	decision, next := w.rule.damper.Observe(m.State, e.Count, reached, told, w.clock)
 	m.State = next
 	if decision != damper.Fire {
 		return Firing{}, false
 	}
 	if w.rule.damper.Period == 0 {
-		win.Clear()
+		t.Clear()
 	}
-	return w.fire(key, m, v1alpha1.TriggerThresholdReached, summary, held), true
+	return w.fire(key, m, v1alpha1.TriggerThresholdReached, summary, held, event), true
 }
 
-func (w *Watch) fire(key string, m *memory, reason v1alpha1.TriggerReason, s window.Summary, held int64) Firing {
+// told says whether an earlier notification speaks for an entry that is about to be added: the last one does by its time,
+// or the threshold was reached around that time already. What was told once is not told again because more of it arrives
+// late.
+func (w *Watch) told(m *memory, t *tally, e window.Entry) bool {
+	if w.rule.damper.Period == 0 || m.Sequence == 0 {
+		return false
+	}
+	if w.rule.damper.Speaks(m.State, e.Time) {
+		return true
+	}
+	if !e.Time.Before(w.clock) {
+		return false
+	}
+	s, reached := t.Around(e.Time, w.clock)
+	return reached && (!w.rule.shared() || t.Holds(e.Computer, s.End))
+}
+
+func (w *Watch) fire(key string, m *memory, reason v1alpha1.TriggerReason, s window.Summary, held int64,
+	event *v1alpha1.SecurityEvent) Firing {
+	w.dampers[key] = m
 	m.upTo = m.seen
 	w.fired++
 	w.lastFired = m.LastFired
 	w.schedule(key, m)
 	return Firing{
 		Rule: w.rule, Key: key, Sequence: m.Sequence, Reason: reason, Time: m.LastFired,
-		Window: s, Held: held, Event: m.event, UpTo: m.upTo,
+		Window: s, Held: held, Event: event, UpTo: m.upTo,
 	}
 }
 
-// Advance moves the clock on and decides about the dampers that have ended by then, in the order in which they did.
+// Advance moves the clock on and decides about the dampers that have ended by then, in the order in which they did. The
+// clock knows whole seconds only, as the API does: what is decided now and what is read back later are the same.
 func (w *Watch) Advance(now time.Time) []Firing {
+	now = now.Truncate(time.Second)
 	var firings []Firing
 	for {
 		until, ok := w.NextDue()
@@ -166,29 +201,73 @@ func (w *Watch) Advance(now time.Time) []Firing {
 		w.clock = later(w.clock, until)
 		d := heap.Pop(&w.due).(deadline)
 		m := w.dampers[d.key]
-		summary, reached := w.asOf(d.key, until)
+		summary, event, reached := w.asOf(d.key, m, until)
 		held := m.Held
 		decision, next := w.rule.damper.Expire(m.State, reached)
 		m.State = next
 		if decision == damper.Repeat {
-			firings = append(firings, w.fire(d.key, m, v1alpha1.TriggerStillReached, summary, held))
+			firings = append(firings, w.fire(d.key, m, v1alpha1.TriggerStillReached, summary, held, event))
 		}
 	}
 	w.clock = later(w.clock, now)
 	return firings
 }
 
-// asOf looks at the windows that a damper speaks for and returns the fullest.
-func (w *Watch) asOf(key string, now time.Time) (best window.Summary, reached bool) {
-	for g, win := range w.windows {
-		if !w.rule.concerns(key, g, win, now) {
-			continue
+// settle moves the clock on among events that were decided about before. A damper that the log alone tells of and that
+// ended by then was not repeated: the log would tell of that.
+func (w *Watch) settle(now time.Time) {
+	w.clock = later(w.clock, now)
+	var open deadlines
+	for {
+		until, ok := w.NextDue()
+		if !ok || until.After(now) {
+			break
 		}
-		if s, ok := win.AsOf(now); ok && (!reached || fuller(s, best)) {
-			best, reached = s, true
+		d := heap.Pop(&w.due).(deadline)
+		if m := w.dampers[d.key]; m.adopted {
+			m.Until = time.Time{}
+		} else {
+			open = append(open, d)
 		}
 	}
-	return best, reached
+	for _, d := range open {
+		heap.Push(&w.due, d)
+	}
+}
+
+// asOf looks at the windows that a damper speaks for and returns the fullest, with the latest event in it.
+func (w *Watch) asOf(key string, m *memory, now time.Time) (best window.Summary, event *v1alpha1.SecurityEvent, reached bool) {
+	for _, t := range w.concerned(key, now) {
+		if s, ok := t.AsOf(now); ok && (!reached || fuller(s, best)) {
+			best, event, reached = s, t.latest.event, true
+		}
+	}
+	if w.rule.shared() {
+		event = m.latest
+	}
+	return best, event, reached
+}
+
+// concerned returns the tallies that a damper looks at when it ends: with scope SingleComputer those of all its computers.
+// A key that the rule cannot make, as it comes from an earlier generation, concerns none.
+func (w *Watch) concerned(key string, now time.Time) []*tally {
+	var g group
+	switch {
+	case w.rule.per == v1alpha1.DamperPerRisk:
+		g.risk = key
+	case w.rule.per == v1alpha1.DamperPerComputer && w.rule.single:
+		g.computer = key
+	case w.rule.per == v1alpha1.DamperPerCondition && key != "":
+		return nil
+	}
+	if w.rule.single && w.rule.per != v1alpha1.DamperPerComputer {
+		return slices.Collect(maps.Values(w.tallies.groups[g.risk]))
+	}
+	t := w.tallies.groups[g.risk][g.computer]
+	if t == nil || w.rule.shared() && !t.Holds(key, now) {
+		return nil
+	}
+	return []*tally{t}
 }
 
 // fuller orders summaries of different windows, so that the same one is told whatever order they are looked at.
@@ -199,7 +278,7 @@ func fuller(a, b window.Summary) bool {
 	if !a.Last.Equal(b.Last) {
 		return a.Last.After(b.Last)
 	}
-	return len(a.ComputerNames) > 0 && len(b.ComputerNames) > 0 && a.ComputerNames[0] < b.ComputerNames[0]
+	return slices.Compare(a.ComputerNames, b.ComputerNames) < 0
 }
 
 // NextDue is when the next damper ends.
@@ -220,22 +299,18 @@ func (w *Watch) schedule(key string, m *memory) {
 	}
 }
 
+// memory is what is remembered of a damper. That of one which has not fired yet is forgotten at once: there is nothing in
+// it, and the keys come from events, without end.
 func (w *Watch) memory(key string) *memory {
-	m := w.dampers[key]
-	if m == nil {
-		m = &memory{}
-		w.dampers[key] = m
+	if m := w.dampers[key]; m != nil {
+		return m
 	}
-	return m
+	return &memory{}
 }
 
-func (w *Watch) window(g group) *window.Window {
-	win := w.windows[g]
-	if win == nil {
-		win = window.New(w.rule.threshold)
-		w.windows[g] = win
-	}
-	return win
+// horizon is when an entry is too old to be counted together with what arrives now.
+func (w *Watch) horizon() time.Time {
+	return w.clock.Add(-w.rule.threshold.Width - Lateness)
 }
 
 func later(a, b time.Time) time.Time {

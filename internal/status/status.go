@@ -82,6 +82,9 @@ func Truncate(text string, n int) string {
 	}
 	const ellipsis = "…"
 	n -= len(ellipsis)
+	if n < 0 {
+		return ""
+	}
 	for n > 0 && !utf8.RuneStart(text[n]) {
 		n--
 	}

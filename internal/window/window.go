@@ -36,6 +36,8 @@ type Entry struct {
 
 // Summary is what a window held.
 type Summary struct {
+	// End of the window, which began Width before and does not include its beginning.
+	End           time.Time
 	Occurrences   int64
 	Computers     int
 	ComputerNames []string
@@ -113,7 +115,7 @@ func (w *Window) Clear() { w.entries = nil }
 // AsOf summarises (now-Width, now] and says whether the threshold is reached there.
 func (w *Window) AsOf(now time.Time) (Summary, bool) {
 	from, to := w.bounds(now)
-	return w.sum(from, to)
+	return w.sum(from, to, now)
 }
 
 // Holds says whether something happened on the computer in (now-Width, now].
@@ -125,23 +127,29 @@ func (w *Window) Holds(computer string, now time.Time) bool {
 // Around looks at every window of the threshold's width that contains the given time and ends by now. It summarises the
 // fullest, the earliest of equals, and says whether the threshold is reached there.
 func (w *Window) Around(at, now time.Time) (Summary, bool) {
-	bestFrom, bestTo, best := 0, 0, int64(-1)
-	for i, e := range w.entries {
-		if e.Time.Before(at) {
-			continue
-		}
-		if !e.Time.Before(at.Add(w.threshold.Width)) || e.Time.After(now) {
+	from, to := w.bounds(at)
+	held := measure{distinct: w.threshold.Distinct}
+	for _, e := range w.entries[from:to] {
+		held.add(e)
+	}
+	bestFrom, bestTo, bestEnd, best := from, to, at, held.n
+	for beyond := at.Add(w.threshold.Width); to < len(w.entries); {
+		end := w.entries[to].Time
+		if !end.Before(beyond) || end.After(now) {
 			break
 		}
-		from, to := w.bounds(e.Time)
-		if last := i == len(w.entries)-1; !last && w.entries[i+1].Time.Equal(e.Time) {
-			continue
+		for to < len(w.entries) && w.entries[to].Time.Equal(end) {
+			held.add(w.entries[to])
+			to++
 		}
-		if n := w.measure(from, to); n > best {
-			bestFrom, bestTo, best = from, to, n
+		for start := end.Add(-w.threshold.Width); !w.entries[from].Time.After(start); from++ {
+			held.remove(w.entries[from])
+		}
+		if held.n > best {
+			bestFrom, bestTo, bestEnd, best = from, to, end, held.n
 		}
 	}
-	return w.sum(bestFrom, bestTo)
+	return w.sum(bestFrom, bestTo, bestEnd)
 }
 
 // bounds returns the range of entries in (end-Width, end].
@@ -160,25 +168,40 @@ func (w *Window) bounds(end time.Time) (from, to int) {
 	return from, to
 }
 
-func (w *Window) measure(from, to int) int64 {
-	if w.threshold.Distinct {
-		computers := map[string]struct{}{}
-		for _, e := range w.entries[from:to] {
-			if e.Computer != "" {
-				computers[e.Computer] = struct{}{}
-			}
-		}
-		return int64(len(computers))
-	}
-	var n int64
-	for _, e := range w.entries[from:to] {
-		n += e.Count
-	}
-	return n
+// measure is what a threshold is compared with, while entries come and go.
+type measure struct {
+	n        int64
+	distinct bool
+	entries  map[string]int
 }
 
-func (w *Window) sum(from, to int) (Summary, bool) {
-	var s Summary
+func (m *measure) add(e Entry) {
+	switch {
+	case !m.distinct:
+		m.n += e.Count
+	case e.Computer != "":
+		if m.entries == nil {
+			m.entries = map[string]int{}
+		}
+		m.entries[e.Computer]++
+		m.n = int64(len(m.entries))
+	}
+}
+
+func (m *measure) remove(e Entry) {
+	switch {
+	case !m.distinct:
+		m.n -= e.Count
+	case e.Computer != "":
+		if m.entries[e.Computer]--; m.entries[e.Computer] == 0 {
+			delete(m.entries, e.Computer)
+		}
+		m.n = int64(len(m.entries))
+	}
+}
+
+func (w *Window) sum(from, to int, end time.Time) (Summary, bool) {
+	s := Summary{End: end}
 	computers, risks := names{}, names{}
 	for _, e := range slices.Backward(w.entries[from:to]) {
 		s.Occurrences += e.Count

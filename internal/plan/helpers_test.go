@@ -1,0 +1,189 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package plan_test
+
+import (
+	"encoding/json"
+	"fmt"
+	"reflect"
+	"testing"
+	"time"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/apimachinery/pkg/util/diff"
+
+	"github.com/tocsin-dev/tocsin/api/v1alpha1"
+	"github.com/tocsin-dev/tocsin/internal/journal"
+	"github.com/tocsin-dev/tocsin/internal/plan"
+)
+
+// t0 is when every story begins: the condition exists since then.
+var t0 = time.Date(2026, 11, 22, 8, 0, 0, 0, time.UTC)
+
+// since is a time of a story.
+func since(d time.Duration) time.Time { return t0.Add(d) }
+
+func pointer[T any](value T) *T { return &value }
+
+// rule is a condition in short: Custom, so that every event counts.
+type rule struct {
+	count  int32
+	window v1alpha1.Duration
+	scope  v1alpha1.Scope
+	damper v1alpha1.DamperPeriod
+	per    v1alpha1.DamperPer
+}
+
+func (r rule) String() string {
+	return fmt.Sprintf("%d in %s, %s; damper %s per %s", r.count, r.window, r.scope, r.damper, r.per)
+}
+
+func (r rule) condition() *v1alpha1.NotificationCondition {
+	return &v1alpha1.NotificationCondition{
+		ObjectMeta: metav1.ObjectMeta{
+			Namespace: "security", Name: "outbreak", UID: "6f9a6b0e-3f0a-4a57-9d3c-0d8f0c1f9a11", Generation: 1,
+			CreationTimestamp: metav1.NewTime(t0),
+		},
+		Spec: v1alpha1.NotificationConditionSpec{
+			Type:      "Custom",
+			Threshold: &v1alpha1.Threshold{Count: &r.count, Window: r.window, Scope: r.scope},
+			Damper:    &v1alpha1.Damper{Period: r.damper, Per: r.per},
+		},
+	}
+}
+
+func compiled(tb testing.TB, condition *v1alpha1.NotificationCondition) *plan.Rule {
+	tb.Helper()
+	r, err := plan.Compile(condition)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return r
+}
+
+func watch(tb testing.TB, r rule) *plan.Watch {
+	tb.Helper()
+	return plan.NewWatch(compiled(tb, r.condition()))
+}
+
+// sighting is an event in short. It arrives (is created) and, unless it says so, happens at that time.
+type sighting struct {
+	arrives        time.Duration
+	happened, last *time.Duration
+	computer, risk string
+	count          int32
+	kind           v1alpha1.EventType
+}
+
+// event is the object, at its place in the order of creation.
+func (s sighting) event(at plan.Position) *v1alpha1.SecurityEvent {
+	e := &v1alpha1.SecurityEvent{
+		ObjectMeta: metav1.ObjectMeta{
+			Namespace: "security", Name: fmt.Sprintf("event-%d", at), UID: types.UID(fmt.Sprintf("uid-%d", at)),
+			ResourceVersion: plan.FormatPosition(at), CreationTimestamp: metav1.NewTime(since(s.arrives)),
+		},
+		Spec: v1alpha1.SecurityEventSpec{Type: "RiskDetected", Severity: v1alpha1.SeverityWarning, Title: "Risk found"},
+	}
+	if s.kind != "" {
+		e.Spec.Type = s.kind
+	}
+	if s.happened != nil {
+		e.Spec.Time = pointer(metav1.NewTime(since(*s.happened)))
+	}
+	if s.last != nil {
+		e.Spec.LastTime = pointer(metav1.NewTime(since(*s.last)))
+	}
+	if s.computer != "" {
+		e.Spec.Computer = &v1alpha1.Computer{Name: s.computer}
+	}
+	if s.risk != "" {
+		e.Spec.Risk = &v1alpha1.Risk{Name: s.risk}
+	}
+	if s.count != 0 {
+		e.Spec.Count = &s.count
+	}
+	return e
+}
+
+// observe takes sightings, numbered from the given position on, and returns what fired.
+func observe(w *plan.Watch, from plan.Position, sightings ...sighting) []plan.Firing {
+	var firings []plan.Firing
+	for i, s := range sightings {
+		at := from + plan.Position(i)
+		_, fired := w.Observe(s.event(at), at)
+		firings = append(firings, fired...)
+	}
+	return firings
+}
+
+// told is a notification, as far as somebody who reads the log would compare two of them.
+type told struct {
+	At          string
+	Reason      v1alpha1.TriggerReason
+	Key         string
+	Sequence    int64
+	Held        int64
+	Occurrences int64
+	Computers   int
+	Event       string
+}
+
+func tell(firings []plan.Firing) []told {
+	list := make([]told, 0, len(firings))
+	for _, f := range firings {
+		list = append(list, told{
+			At: f.Time.Sub(t0).String(), Reason: f.Reason, Key: f.Key, Sequence: f.Sequence, Held: f.Held,
+			Occurrences: f.Window.Occurrences, Computers: f.Window.Computers, Event: f.Event.Name,
+		})
+	}
+	return list
+}
+
+// stored is an object as the API gives it back: in whole seconds.
+func stored[T any](tb testing.TB, object *T) *T {
+	tb.Helper()
+	data, err := json.Marshal(object)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	back := new(T)
+	if err := json.Unmarshal(data, back); err != nil {
+		tb.Fatal(err)
+	}
+	return back
+}
+
+// write puts firings into a log.
+func write(log []v1alpha1.Notification, firings ...plan.Firing) []v1alpha1.Notification {
+	for _, f := range firings {
+		log = append(log, *journal.Compose(f, nil))
+	}
+	return log
+}
+
+func describe(w *plan.Watch) *v1alpha1.NotificationConditionStatus {
+	status := &v1alpha1.NotificationConditionStatus{}
+	w.Describe(status)
+	return status
+}
+
+// restore is a new Watch that goes on from a stored status and the stored log.
+func restore(tb testing.TB, compiled *plan.Rule, status *v1alpha1.NotificationConditionStatus, log []v1alpha1.Notification) *plan.Watch {
+	tb.Helper()
+	newest := journal.Newest(log)
+	for i := range newest {
+		newest[i] = stored(tb, newest[i])
+	}
+	w := plan.NewWatch(compiled)
+	w.Resume(stored(tb, status), newest)
+	return w
+}
+
+// check compares values whose fields are all exported.
+func check[T any](tb testing.TB, what string, got, want T) {
+	tb.Helper()
+	if !reflect.DeepEqual(got, want) {
+		tb.Errorf("%s (-want +got):\n%s", what, diff.Diff(want, got))
+	}
+}

@@ -1,0 +1,300 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package plan_test
+
+import (
+	"cmp"
+	"fmt"
+	"maps"
+	"slices"
+	"time"
+
+	"github.com/tocsin-dev/tocsin/api/v1alpha1"
+)
+
+// model is section 2 of the design, word for word: it keeps every event for ever and looks at all of them for each
+// decision. Times are seconds since the beginning of the story.
+type model struct {
+	count, width, period int64
+	scope                v1alpha1.Scope
+	per                  v1alpha1.DamperPer
+
+	clock   int64
+	events  []occurrence
+	dampers map[string]*modelDamper
+	log     []decision
+	matched int64
+}
+
+// occurrence is an event as it counts: n times at a time.
+type occurrence struct {
+	at, n          int64
+	computer, risk string
+	used           bool
+}
+
+type modelDamper struct{ sequence, fired, until, held int64 }
+
+// decision is what model and engine must agree on.
+type decision struct {
+	At, Sequence, Held, Occurrences int64
+	Computers                       int
+	Reason                          v1alpha1.TriggerReason
+	Key                             string
+}
+
+func newModel(r rule) *model {
+	period := map[v1alpha1.DamperPeriod]int64{"Auto": 3600, "None": 0}
+	if _, ok := period[r.damper]; !ok {
+		period[r.damper] = seconds(string(r.damper))
+	}
+	return &model{
+		count: int64(r.count), width: seconds(string(r.window)), period: period[r.damper], scope: r.scope, per: r.per,
+		dampers: map[string]*modelDamper{},
+	}
+}
+
+func seconds(text string) int64 {
+	d, err := time.ParseDuration(text)
+	if err != nil {
+		panic(err)
+	}
+	return int64(d / time.Second)
+}
+
+// observe is the arrival of one event.
+func (m *model) observe(s sighting) {
+	arrival := int64(s.arrives / time.Second)
+	m.advance(arrival)
+	now := m.clock
+	e := occurrence{at: arrival, n: max(1, int64(s.count)), computer: s.computer, risk: s.risk}
+	if s.happened != nil {
+		e.at = min(arrival, int64(*s.happened/time.Second))
+	}
+	if s.last != nil {
+		e.at = min(arrival, int64(*s.last/time.Second))
+	}
+	m.matched += e.n
+	key := m.key(e)
+	d := m.dampers[key]
+	if d == nil {
+		d = &modelDamper{until: -1}
+		m.dampers[key] = d
+	}
+	told := m.told(d, e, now)
+	m.events = append(m.events, e)
+	if now < d.until {
+		d.held += e.n
+		return
+	}
+	from, to := m.fullestAround(m.group(e), e.at, now)
+	if told {
+		from, to = now-m.width, now
+	}
+	switch in := m.within(m.group(e), from, to); {
+	case m.measure(in) >= m.count:
+		m.fire(key, d, v1alpha1.TriggerThresholdReached, now, in)
+		if m.period == 0 {
+			m.useUp(m.group(e))
+		}
+	case told:
+		d.held += e.n
+	}
+}
+
+// advance lets time pass. Dampers end one after the other, and at each end the window is looked at as of then.
+func (m *model) advance(now int64) {
+	for {
+		key, ok := m.firstToEnd()
+		if !ok || m.dampers[key].until > now {
+			break
+		}
+		d := m.dampers[key]
+		end := d.until
+		m.clock = max(m.clock, end)
+		d.until = -1
+		var best []occurrence
+		for _, group := range m.groupsOf(key) {
+			in := m.within(group, end-m.width, end)
+			if m.measure(in) < m.count || m.shared() && !on(in, key) {
+				continue
+			}
+			if best == nil || total(in) > total(best) || total(in) == total(best) && latestOf(in) > latestOf(best) {
+				best = in
+			}
+		}
+		if best != nil {
+			m.fire(key, d, v1alpha1.TriggerStillReached, end, best)
+		}
+	}
+	m.clock = max(m.clock, now)
+}
+
+func (m *model) fire(key string, d *modelDamper, reason v1alpha1.TriggerReason, now int64, in []occurrence) {
+	d.sequence++
+	m.log = append(m.log, decision{
+		At: now, Reason: reason, Key: key, Sequence: d.sequence, Held: d.held, Occurrences: total(in), Computers: len(computers(in)),
+	})
+	d.fired, d.held, d.until = now, 0, -1
+	if m.period > 0 {
+		d.until = now + m.period
+	}
+}
+
+// told: the last notification speaks for the time from a window before it until its damper ended; and when the threshold
+// had been reached around a past time already, somebody was told then.
+func (m *model) told(d *modelDamper, e occurrence, now int64) bool {
+	if m.period == 0 || d.sequence == 0 {
+		return false
+	}
+	if e.at > d.fired-m.width && e.at < d.fired+m.period {
+		return true
+	}
+	if e.at >= now {
+		return false
+	}
+	from, to := m.fullestAround(m.group(e), e.at, now)
+	in := m.within(m.group(e), from, to)
+	return m.measure(in) >= m.count && (!m.shared() || on(in, e.computer))
+}
+
+// fullestAround tries every window that holds the time and does not reach beyond now; of equals the earliest.
+func (m *model) fullestAround(group occurrence, at, now int64) (from, to int64) {
+	best, bestEnd := int64(-1), at
+	ends := []int64{at}
+	for _, e := range m.events {
+		ends = append(ends, e.at)
+	}
+	slices.Sort(ends)
+	for _, end := range ends {
+		if end < at || end >= at+m.width || end > now {
+			continue
+		}
+		if n := m.measure(m.within(group, end-m.width, end)); n > best {
+			best, bestEnd = n, end
+		}
+	}
+	return bestEnd - m.width, bestEnd
+}
+
+// within are the events of a group in (from, to] that are not used up.
+func (m *model) within(group occurrence, from, to int64) []occurrence {
+	var in []occurrence
+	for _, e := range m.events {
+		if !e.used && m.group(e) == group && e.at > from && e.at <= to {
+			in = append(in, e)
+		}
+	}
+	return in
+}
+
+func (m *model) useUp(group occurrence) {
+	for i := range m.events {
+		if m.group(m.events[i]) == group {
+			m.events[i].used = true
+		}
+	}
+}
+
+// measure is what the threshold is compared with.
+func (m *model) measure(in []occurrence) int64 {
+	if m.scope == distinct {
+		return int64(len(computers(in)))
+	}
+	return total(in)
+}
+
+// group says what is counted by itself, as an occurrence that has nothing else.
+func (m *model) group(e occurrence) occurrence {
+	var g occurrence
+	if m.scope == single {
+		g.computer = e.computer
+	}
+	if m.per == perRisk {
+		g.risk = e.risk
+	}
+	return g
+}
+
+// key says what has a damper, or a count that is used up, of its own.
+func (m *model) key(e occurrence) string {
+	switch {
+	case m.period == 0 && m.scope == single && m.per == perRisk && e.computer != "" && e.risk != "":
+		return e.computer + "/" + e.risk
+	case m.period == 0:
+		return m.group(e).computer + m.group(e).risk
+	case m.per == perComputer:
+		return e.computer
+	case m.per == perRisk:
+		return e.risk
+	}
+	return ""
+}
+
+// shared: dampers of several computers look at one count.
+func (m *model) shared() bool { return m.per == perComputer && m.scope != single }
+
+// groupsOf are the groups that a damper speaks for.
+func (m *model) groupsOf(key string) []occurrence {
+	groups := map[occurrence]bool{}
+	for _, e := range m.events {
+		if m.key(e) == key {
+			groups[m.group(e)] = true
+		}
+	}
+	return slices.SortedFunc(maps.Keys(groups), func(a, b occurrence) int { return cmp.Compare(a.computer, b.computer) })
+}
+
+func (m *model) firstToEnd() (string, bool) {
+	first, found := "", false
+	for _, key := range slices.Sorted(maps.Keys(m.dampers)) {
+		if d := m.dampers[key]; d.until >= 0 && (!found || d.until < m.dampers[first].until) {
+			first, found = key, true
+		}
+	}
+	return first, found
+}
+
+func (m *model) held() map[string]int64 {
+	held := map[string]int64{}
+	for key, d := range m.dampers {
+		if d.sequence > 0 {
+			held[key] = d.held
+		}
+	}
+	return held
+}
+
+func total(in []occurrence) (n int64) {
+	for _, e := range in {
+		n += e.n
+	}
+	return n
+}
+
+func latestOf(in []occurrence) int64 {
+	latest := in[0].at
+	for _, e := range in {
+		latest = max(latest, e.at)
+	}
+	return latest
+}
+
+func computers(in []occurrence) map[string]bool {
+	names := map[string]bool{}
+	for _, e := range in {
+		if e.computer != "" {
+			names[e.computer] = true
+		}
+	}
+	return names
+}
+
+func on(in []occurrence, computer string) bool {
+	return slices.ContainsFunc(in, func(e occurrence) bool { return e.computer == computer })
+}
+
+func (d decision) String() string {
+	return fmt.Sprintf("%ds %s #%d key=%q held=%d occurrences=%d computers=%d",
+		d.At, d.Reason, d.Sequence, d.Key, d.Held, d.Occurrences, d.Computers)
+}

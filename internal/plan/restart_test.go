@@ -1,0 +1,150 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package plan_test
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/tocsin-dev/tocsin/api/v1alpha1"
+	"github.com/tocsin-dev/tocsin/internal/plan"
+)
+
+// life is what a manager lives through and leaves behind: the log, and what it stored in the condition's status now and
+// then.
+type life struct {
+	tb       testing.TB
+	story    *randomStory
+	watch    *plan.Watch
+	log      []v1alpha1.Notification
+	statuses []*v1alpha1.NotificationConditionStatus
+	// flush is after how many events the status is stored.
+	flush int
+}
+
+func begin(tb testing.TB, s *randomStory, flush int) *life {
+	tb.Helper()
+	l := &life{tb: tb, story: s, watch: watch(tb, s.rule), flush: flush}
+	l.statuses = append(l.statuses, describe(l.watch))
+	return l
+}
+
+// live takes the events after the first n, up to the given number, as they come: with timers.
+func (l *life) live(n, upTo int) {
+	for i := n; i < upTo; i++ {
+		for _, timer := range l.story.timers[i] {
+			l.log = write(l.log, l.watch.Advance(since(timer))...)
+		}
+		l.log = write(l.log, observe(l.watch, plan.Position(i+1), l.story.events[i])...)
+		if i%l.flush == 0 {
+			l.statuses = append(l.statuses, describe(l.watch))
+		}
+	}
+}
+
+func (l *life) end() {
+	for _, timer := range l.story.timers[len(l.story.events)] {
+		l.log = write(l.log, l.watch.Advance(since(timer))...)
+	}
+	l.log = write(l.log, l.watch.Advance(since(l.story.end()))...)
+}
+
+// restart is kill -9 after n events, and a new manager that finds the log and a status that may be older. It takes all
+// events from the first one.
+func (l *life) restart(n int) {
+	old := l.statuses[l.story.random.IntN(len(l.statuses))]
+	l.watch = restore(l.tb, l.watch.Rule(), old, l.log)
+	l.log = write(l.log, observe(l.watch, 1, l.story.events[:n]...)...)
+	l.statuses = append(l.statuses, describe(l.watch))
+}
+
+// entries are the log, by name.
+func (l *life) entries() []string {
+	slices.SortFunc(l.log, func(a, b v1alpha1.Notification) int { return cmp.Compare(a.Name, b.Name) })
+	var lines []string
+	for _, n := range l.log {
+		x := n.Spec.Trigger
+		lines = append(lines, fmt.Sprintf("%s: %s at %s, %q #%d, %d held, %d occurrences on %d (%s; %s), %s, up to %s",
+			n.Name, x.Reason, clock(x.Time.Sub(t0)), x.Key, x.Sequence, x.Held, x.Occurrences, x.Computers,
+			strings.Join(x.ComputerNames, " "), strings.Join(x.Risks, " "), x.Event.Name, x.UpTo))
+	}
+	return lines
+}
+
+// TestKilledAtAnyMoment is invariant I1: whenever and however often the manager is killed, and however old the status that
+// it left, in the end the log holds the same notifications, each once, and the dampers have the same state.
+func TestKilledAtAnyMoment(t *testing.T) {
+	t.Parallel()
+	eachStory(t, *runs, func(t *testing.T, s *randomStory) {
+		lived := begin(t, s, 1)
+		lived.live(0, len(s.events))
+		lived.end()
+		killed := begin(t, s, 1)
+		n := 0
+		for range 1 + s.random.IntN(3) {
+			cut := n + s.random.IntN(len(s.events)-n+1)
+			killed.live(n, cut)
+			killed.restart(cut)
+			n = cut
+		}
+		killed.live(n, len(s.events))
+		killed.end()
+		check(t, "log", killed.entries(), lived.entries())
+		check(t, "status", stored(t, describe(killed.watch)), stored(t, describe(lived.watch)))
+	})
+}
+
+// TestNobodyWasThere: events of a time without a manager, and the dampers that ended meanwhile, are caught up on as of
+// their own time.
+func TestNobodyWasThere(t *testing.T) {
+	t.Parallel()
+	eachStory(t, *runs, func(t *testing.T, s *randomStory) {
+		lived := begin(t, s, 1)
+		lived.live(0, len(s.events))
+		lived.end()
+		gone := begin(t, s, 1)
+		left := s.random.IntN(len(s.events))
+		gone.live(0, left)
+		gone.restart(len(s.events))
+		gone.end()
+		check(t, "log", gone.entries(), lived.entries())
+		check(t, "status", stored(t, describe(gone.watch)), stored(t, describe(lived.watch)))
+	})
+}
+
+// TestMoreDampersThanTheStatusShows: the status lists 100 dampers. Those it has no room for go on from the log, and what
+// they held is counted again.
+func TestMoreDampersThanTheStatusShows(t *testing.T) {
+	t.Parallel()
+	eachStory(t, *runs/25, func(t *testing.T, s *randomStory) {
+		s.rule = rule{1, "10s", pick(s.random, anyComputer, single), pick[v1alpha1.DamperPeriod](s.random, "1m", "20m"), perComputer}
+		s.events = nil
+		var now time.Duration
+		for range 400 {
+			now += pick(s.random, 0, time.Second, 5*time.Second)
+			e := sighting{arrives: now, computer: fmt.Sprintf("ws-%03d", s.random.IntN(150))}
+			if s.random.IntN(5) == 0 {
+				e.happened = pointer(now - pick(s.random, 30*time.Second, 10*m))
+			}
+			s.events = append(s.events, e)
+		}
+		s.setTimers(now)
+		lived, killed := begin(t, s, 50), begin(t, s, 50)
+		lived.live(0, len(s.events))
+		lived.end()
+		cut := s.random.IntN(len(s.events))
+		killed.live(0, cut)
+		killed.restart(cut)
+		killed.live(cut, len(s.events))
+		killed.end()
+		check(t, "log", killed.entries(), lived.entries())
+		check(t, "status", stored(t, describe(killed.watch)), stored(t, describe(lived.watch)))
+		if shown := len(describe(lived.watch).Dampers); shown != 100 {
+			t.Errorf("the status shows %d dampers: the story proves nothing", shown)
+		}
+	})
+}
