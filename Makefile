@@ -68,7 +68,9 @@ lint: bin/golangci-lint ## Look for what the compiler does not
 
 .PHONY: verify-generated
 verify-generated: generate manifests ## Fail when generated files are not what the sources say
-	git diff --exit-code -- api config
+	@changed="$$(git status --porcelain -- api config)"; if [ -n "$$changed" ]; then \
+	  echo "these files are not what the sources say; commit what \`make generate manifests\` writes:"; \
+	  echo "$$changed"; git diff -- api config; exit 1; fi
 
 .PHONY: check
 check: verify-generated lint test ## Everything a change must pass
@@ -94,8 +96,7 @@ bin/golangci-lint: $(TOOLS) hack/tools/cmd/golangci-lint/main.go
 
 .PHONY: deploy
 deploy: ## Install into the current kubeconfig's cluster, with the image IMG
-	kubectl apply -k config/default
-	kubectl -n tocsin-system set image deployment/tocsin-manager manager=$(IMG)
+	kubectl kustomize config/default | sed 's|image: tocsin-manager:dev|image: $(IMG)|' | kubectl apply -f -
 
 .PHONY: undeploy
 undeploy: ## Remove it from there, with all of its objects

@@ -86,6 +86,10 @@ func (e *Evaluator) create(ctx context.Context, d *draft) bool {
 		return true
 	case apierrors.IsAlreadyExists(err):
 		return e.yield(ctx, d, notification)
+	case apierrors.IsInvalid(err) && d.firing.Event != nil:
+		log.Error(err, "Notification not accepted with its event; it is told without")
+		d.firing.Event = nil
+		return e.create(ctx, d)
 	case apierrors.IsInvalid(err), apierrors.IsNotFound(err), apierrors.HasStatusCause(err, corev1.NamespaceTerminatingCause):
 		notificationsLost.Inc()
 		log.Error(err, "Notification cannot be created and is given up")
@@ -110,11 +114,11 @@ func (e *Evaluator) yield(ctx context.Context, d *draft, mine *v1alpha1.Notifica
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	f := e.watches[d.condition]
-	if f == nil {
+	if f == nil || f.watch.Rule().Condition.UID != d.firing.Rule.Condition.UID {
 		return true
 	}
 	next, again := f.watch.Yield(d.firing, existing)
-	d.firing = next
+	d.firing, d.next = next, e.clock.Now()
 	e.enqueue(f, nil)
 	return !again
 }

@@ -5,7 +5,10 @@ package controllers
 import (
 	"container/heap"
 	"context"
+	"errors"
+	"net/http"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/go-logr/logr"
@@ -39,6 +42,8 @@ type Evaluator struct {
 	changed chan event.GenericEvent
 	// wake ends the loop's wait: something was queued by another goroutine.
 	wake chan struct{}
+	// started says that this manager leads.
+	started atomic.Bool
 
 	mu      sync.Mutex
 	watches map[types.NamespacedName]*follower
@@ -87,7 +92,7 @@ func (d *deadlines) Pop() any {
 func NewEvaluator(c client.Client, watching client.WithWatch, clk clock.Clock, log logr.Logger) *Evaluator {
 	return &Evaluator{
 		client: c, watching: watching, clock: clk, log: log,
-		events:  newEventLog(),
+		events:  newEventLog(log),
 		changed: make(chan event.GenericEvent, changedBuffer),
 		wake:    make(chan struct{}, 1),
 		watches: map[types.NamespacedName]*follower{},
@@ -101,9 +106,14 @@ func (e *Evaluator) NeedLeaderElection() bool { return true }
 
 // Start evaluates until the context ends.
 func (e *Evaluator) Start(ctx context.Context) error {
+	ctx, cancel := context.WithCancel(ctx)
 	var reflector sync.WaitGroup
+	defer func() { // a panic must end the reflector too, or it would never be seen
+		cancel()
+		reflector.Wait()
+	}()
+	e.started.Store(true)
 	reflector.Go(func() { e.events.run(ctx, e.watching) })
-	defer reflector.Wait()
 	if err := e.events.waitForSync(ctx); err != nil {
 		return nil
 	}
@@ -121,6 +131,19 @@ func (e *Evaluator) Start(ctx context.Context) error {
 		case <-timer:
 		}
 	}
+}
+
+// inStep fails while this manager leads and does not know the cluster's events yet.
+func (e *Evaluator) inStep(*http.Request) error {
+	select {
+	case <-e.events.synced:
+		return nil
+	default:
+	}
+	if e.started.Load() {
+		return errors.New("the SecurityEvents have not been read yet")
+	}
+	return nil
 }
 
 // step does what is due and returns when it is to be called again, or zero for not before something happens.
@@ -232,6 +255,7 @@ func (e *Evaluator) Follow(ctx context.Context, condition *v1alpha1.Notification
 	}
 	rule, err := plan.Compile(condition.DeepCopy())
 	if err != nil {
+		e.rest(key)
 		return err
 	}
 	var log v1alpha1.NotificationList
@@ -257,15 +281,15 @@ func (e *Evaluator) Follow(ctx context.Context, condition *v1alpha1.Notification
 	return nil
 }
 
-// catchUp takes the events that exist already through a condition that is followed from now on.
+// catchUp takes the events that exist already through a condition that is followed from now on. Of a condition that was at
+// rest, what was created before it was changed is left out: the resourceVersions of one cluster have one order.
 func (e *Evaluator) catchUp(f *follower, resting bool) {
 	if !f.active {
 		return
 	}
 	records := e.events.snapshot(f.key.Namespace)
-	if resting && len(records) > 0 {
-		f.watch.Skip(records[len(records)-1].position)
-		records = nil
+	if resting {
+		f.watch.Skip(plan.ParsePosition(f.watch.Rule().Condition.ResourceVersion))
 	}
 	e.enqueue(f, nil)
 	for _, r := range records {
@@ -293,6 +317,16 @@ func (e *Evaluator) follows(condition *v1alpha1.NotificationCondition, active bo
 	}
 	known := f.watch.Rule().Condition
 	return known.UID == condition.UID && known.Generation == condition.Generation && f.active == active
+}
+
+// rest stops the evaluation of a condition that cannot be followed as it is now.
+func (e *Evaluator) rest(key types.NamespacedName) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if f := e.watches[key]; f != nil {
+		e.index.Delete(f)
+		f.active = false
+	}
 }
 
 // Unfollow forgets a condition that was deleted.

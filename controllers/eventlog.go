@@ -9,7 +9,9 @@ import (
 	"slices"
 	"sync"
 
+	"github.com/go-logr/logr"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/watch"
@@ -27,8 +29,10 @@ type record struct {
 }
 
 // eventLog holds the SecurityEvents that the cluster holds, and queues new ones in the order in which they were created.
-// A plain informer does neither: it has no order among the objects of a list. It is a cache.ReflectorStore.
+// A plain informer does neither: it has no order among the objects of a list. It is a cache.ReflectorStore, of unstructured
+// objects: one event that cannot be read must not keep all others from being read.
 type eventLog struct {
+	log   logr.Logger
 	mu    sync.Mutex
 	known map[types.UID]record
 	// ordered holds the known records of each namespace in order.
@@ -39,9 +43,9 @@ type eventLog struct {
 	once    sync.Once
 }
 
-func newEventLog() *eventLog {
+func newEventLog(log logr.Logger) *eventLog {
 	return &eventLog{
-		known: map[types.UID]record{}, ordered: map[string][]record{},
+		log: log, known: map[types.UID]record{}, ordered: map[string][]record{},
 		wake: make(chan struct{}, 1), synced: make(chan struct{}),
 	}
 }
@@ -50,15 +54,19 @@ func newEventLog() *eventLog {
 func (l *eventLog) run(ctx context.Context, c client.WithWatch) {
 	listWatch := &cache.ListWatch{
 		ListWithContextFunc: func(ctx context.Context, options metav1.ListOptions) (runtime.Object, error) {
-			list := &v1alpha1.SecurityEventList{}
+			list := &unstructured.UnstructuredList{}
+			list.SetGroupVersionKind(v1alpha1.GroupVersion.WithKind("SecurityEventList"))
 			return list, c.List(ctx, list, &client.ListOptions{Raw: &options})
 		},
 		WatchFuncWithContext: func(ctx context.Context, options metav1.ListOptions) (watch.Interface, error) {
-			return c.Watch(ctx, &v1alpha1.SecurityEventList{}, &client.ListOptions{Raw: &options})
+			list := &unstructured.UnstructuredList{}
+			list.SetGroupVersionKind(v1alpha1.GroupVersion.WithKind("SecurityEventList"))
+			return c.Watch(ctx, list, &client.ListOptions{Raw: &options})
 		},
 	}
-	cache.NewReflectorWithOptions(listWatch, &v1alpha1.SecurityEvent{}, l, cache.ReflectorOptions{Name: "securityevents"}).
-		RunWithContext(ctx)
+	expected := &unstructured.Unstructured{}
+	expected.SetGroupVersionKind(v1alpha1.GroupVersion.WithKind("SecurityEvent"))
+	cache.NewReflectorWithOptions(listWatch, expected, l, cache.ReflectorOptions{Name: "securityevents"}).RunWithContext(ctx)
 }
 
 // waitForSync returns once the log holds what the cluster held when it started.
@@ -89,15 +97,31 @@ func (l *eventLog) take() []record {
 
 // Add queues an event that was just created.
 func (l *eventLog) Add(obj any) error {
-	event, ok := obj.(*v1alpha1.SecurityEvent)
-	if !ok {
-		return fmt.Errorf("event log: got a %T", obj)
+	event, err := l.read(obj)
+	if event == nil {
+		return err
 	}
 	l.mu.Lock()
 	l.add(event)
 	l.mu.Unlock()
 	l.signal()
 	return nil
+}
+
+// read returns nil for an event that cannot be read: it is counted and left out. The schema admits none, but may not have
+// been there when it was stored.
+func (l *eventLog) read(obj any) (*v1alpha1.SecurityEvent, error) {
+	u, ok := obj.(*unstructured.Unstructured)
+	if !ok {
+		return nil, fmt.Errorf("event log: got a %T", obj)
+	}
+	event := &v1alpha1.SecurityEvent{}
+	if err := runtime.DefaultUnstructuredConverter.FromUnstructured(u.Object, event); err != nil {
+		eventsUnreadable.Inc()
+		l.log.Error(err, "SecurityEvent cannot be read and is left out", "event", client.ObjectKeyFromObject(u))
+		return nil, nil
+	}
+	return event, nil
 }
 
 // add keeps the place of an event that is known already: only its metadata can have changed.
@@ -131,9 +155,9 @@ func (l *eventLog) Update(obj any) error { return l.Add(obj) }
 
 // Delete forgets an event.
 func (l *eventLog) Delete(obj any) error {
-	if event, ok := obj.(*v1alpha1.SecurityEvent); ok {
+	if u, ok := obj.(*unstructured.Unstructured); ok {
 		l.mu.Lock()
-		if r, known := l.known[event.UID]; known {
+		if r, known := l.known[u.GetUID()]; known {
 			l.remove(r)
 		}
 		l.mu.Unlock()
@@ -145,9 +169,12 @@ func (l *eventLog) Delete(obj any) error {
 func (l *eventLog) Replace(list []any, _ string) error {
 	listed := make([]record, 0, len(list))
 	for _, obj := range list {
-		event, ok := obj.(*v1alpha1.SecurityEvent)
-		if !ok {
-			return fmt.Errorf("event log: got a %T", obj)
+		event, err := l.read(obj)
+		if err != nil {
+			return err
+		}
+		if event == nil {
+			continue
 		}
 		listed = append(listed, record{plan.ParsePosition(event.ResourceVersion), event})
 	}

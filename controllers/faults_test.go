@@ -13,6 +13,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/tocsin-dev/tocsin/api/v1alpha1"
+	"github.com/tocsin-dev/tocsin/internal/journal"
 	"github.com/tocsin-dev/tocsin/internal/testkit/cluster"
 	"github.com/tocsin-dev/tocsin/internal/testkit/fakesmtp"
 )
@@ -251,6 +252,32 @@ func TestWhatIsNotImplementedSaysSo(t *testing.T) {
 	k8s.Until(t, n, func() error {
 		return reasonIs(n.Status.Conditions, v1alpha1.AcknowledgedCondition, v1alpha1.ReasonNotImplemented)
 	})
+}
+
+// Somebody who may create tests takes the name that the next notification would have.
+func TestTakenNamesDoNotKeepANotificationFromBeingWritten(t *testing.T) {
+	t.Parallel()
+	ns, server := k8s.Namespace(t), fakesmtp.Start(t, fakesmtp.Options{})
+	c := condition(ns, "single-risk", "SingleRiskEvent", "mail")
+	ready(t, mailChannel(ns, "mail", server.Port()), c)
+	for sequence := range int64(3) {
+		k8s.Create(t, &v1alpha1.Notification{
+			ObjectMeta: metav1.ObjectMeta{Namespace: ns, Name: journal.Name(c.Name, c.UID, "", sequence+1)},
+			Spec: v1alpha1.NotificationSpec{
+				Type: v1alpha1.NotificationTypeTest, ChannelRef: &v1alpha1.ChannelReference{Name: "mail"},
+			},
+		})
+	}
+	k8s.Create(t, detection(ns, "ws", "Worm"))
+	var told int
+	for _, n := range awaitNotifications(t, ns, 4, v1alpha1.ReasonDelivered) {
+		if n.Spec.Trigger != nil {
+			told++
+		}
+	}
+	if told != 1 {
+		t.Errorf("%d notifications tell of the event, want one", told)
+	}
 }
 
 // Hostile text stays text on its whole way (design: I4).

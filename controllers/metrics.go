@@ -13,6 +13,10 @@ var (
 	eventsReceived = prometheus.NewCounter(prometheus.CounterOpts{
 		Name: "tocsin_events_received_total", Help: "SecurityEvents that were evaluated.",
 	})
+	eventsUnreadable = prometheus.NewCounter(prometheus.CounterOpts{
+		Name: "tocsin_events_unreadable_total",
+		Help: "SecurityEvents that were left out because they cannot be read; each is an error in the manager's log.",
+	})
 	eventsMatched = prometheus.NewCounter(prometheus.CounterOpts{
 		Name: "tocsin_events_matched_total", Help: "Times that a SecurityEvent met the filter of a NotificationCondition.",
 	})
@@ -40,7 +44,7 @@ var (
 )
 
 func init() {
-	metrics.Registry.MustRegister(eventsReceived, eventsMatched, evaluationSeconds, notificationsFired, notificationsLost,
+	metrics.Registry.MustRegister(eventsReceived, eventsUnreadable, eventsMatched, evaluationSeconds, notificationsFired, notificationsLost,
 		deliveryAttempts, deliveriesFinished, deliverySeconds)
 	for _, reason := range []v1alpha1.TriggerReason{v1alpha1.TriggerThresholdReached, v1alpha1.TriggerStillReached} {
 		notificationsFired.WithLabelValues(string(reason))

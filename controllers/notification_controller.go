@@ -29,6 +29,9 @@ import (
 	"github.com/tocsin-dev/tocsin/internal/status"
 )
 
+// attemptTimeout is how long one attempt may take, all servers together.
+const attemptTimeout = 15 * time.Minute
+
 // insistence is how long the outcome of an attempt is tried to be stored.
 const insistence = 30 * time.Second
 
@@ -76,7 +79,10 @@ func (r *DeliveryReconciler) Reconcile(ctx context.Context, request deliveryRequ
 		return r.send(ctx, n, delivery, channel)
 	case outbox.Expire:
 		delivery = outbox.Expired(delivery, decision, now)
-		return ctrl.Result{}, r.finish(ctx, n, channel, delivery)
+		if err := r.record(ctx, n, &delivery); err != nil {
+			return ctrl.Result{}, err
+		}
+		deliveriesFinished.WithLabelValues(string(delivery.State)).Inc()
 	case outbox.Hold:
 		delivery = outbox.Held(delivery, decision)
 		return ctrl.Result{RequeueAfter: decision.At.Sub(now)}, r.record(ctx, n, &delivery)
@@ -115,6 +121,8 @@ func (r *DeliveryReconciler) send(ctx context.Context, n *v1alpha1.Notification,
 	}
 	sending, cancel := graceful(ctx, r.Grace)
 	defer cancel()
+	sending, done := context.WithTimeout(sending, attemptTimeout)
+	defer done()
 	result := r.Senders.send(sending, channel, letter.to(outbox.Pending(delivery)))
 	deliveryAttempts.WithLabelValues(string(channel.Spec.Type), string(result.Reason)).Inc()
 	ctrl.LoggerFrom(ctx).Info("Attempt made", "attempt", delivery.AttemptCount, "reason", result.Reason,
@@ -150,7 +158,7 @@ func (r *DeliveryReconciler) insist(ctx context.Context, n *v1alpha1.Notificatio
 	pause := wait.Backoff{Duration: conflictRetry, Factor: 2, Cap: insistence / 4, Steps: math.MaxInt32}
 	var last error
 	err := wait.ExponentialBackoffWithContext(ctx, pause, func(ctx context.Context) (bool, error) {
-		if last = r.record(ctx, n, delivery); last == nil {
+		if last = client.IgnoreNotFound(r.record(ctx, n, delivery)); last == nil {
 			return true, nil
 		}
 		live := &v1alpha1.Notification{}
@@ -171,7 +179,7 @@ func (r *DeliveryReconciler) insist(ctx context.Context, n *v1alpha1.Notificatio
 }
 
 // record stores a delivery, and what all of them add up to, unless nothing has changed. It fails with a conflict when the
-// Notification has changed meanwhile.
+// Notification has changed meanwhile, and with NotFound when it is gone.
 func (r *DeliveryReconciler) record(ctx context.Context, n *v1alpha1.Notification, delivery *v1alpha1.DeliveryStatus) error {
 	before := n.Status.DeepCopy()
 	if delivery != nil {
@@ -188,21 +196,20 @@ func (r *DeliveryReconciler) record(ctx context.Context, n *v1alpha1.Notificatio
 	if equality.Semantic.DeepEqual(before, &n.Status) {
 		return nil
 	}
-	if err := client.IgnoreNotFound(r.Status().Update(ctx, n)); err != nil {
+	if err := r.Status().Update(ctx, n); err != nil {
 		return fmt.Errorf("writing the notification's status: %w", err)
 	}
 	return nil
 }
 
 func (r *DeliveryReconciler) setupWithManager(mgr ctrl.Manager) error {
-	shares := lanes.Shares{Lane: max(1, r.Workers/16), Tenant: max(1, r.Workers/4)}
 	laneOf := func(d deliveryRequest) lanes.Lane { return lanes.Lane{Tenant: d.Namespace, Name: d.Channel} }
 	newQueue := func(
 		name string, limiter workqueue.TypedRateLimiter[deliveryRequest],
 	) workqueue.TypedRateLimitingInterface[deliveryRequest] {
 		inner := workqueue.NewTypedRateLimitingQueueWithConfig(limiter,
 			workqueue.TypedRateLimitingQueueConfig[deliveryRequest]{Name: name})
-		return lanes.New(inner, laneOf, shares)
+		return lanes.New(inner, laneOf, lanes.SharesOf(r.Workers))
 	}
 	return builder.TypedControllerManagedBy[deliveryRequest](mgr).
 		Named("delivery").

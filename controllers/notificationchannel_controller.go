@@ -32,7 +32,7 @@ const (
 // ChannelReconciler checks each NotificationChannel and the Secrets it names, and is the one writer of its status.
 type ChannelReconciler struct {
 	client.Client
-	Credentials Credentials
+	Senders Senders
 }
 
 // +kubebuilder:rbac:groups=tocsin.dev,resources=notificationchannels,verbs=get;list;watch
@@ -46,11 +46,14 @@ func (r *ChannelReconciler) Reconcile(ctx context.Context, request ctrl.Request)
 		return ctrl.Result{}, client.IgnoreNotFound(err)
 	}
 	verdict := verify.Channel(&channel.Spec)
+	if err := r.Senders.check(channel); err != nil && verdict.Ready {
+		verdict = status.Verdict{Stalled: true, Reason: v1alpha1.ReasonInvalid, Message: "`spec.email`: " + err.Error()}
+	}
 	revision := fmt.Sprint(channel.Generation)
 	var result ctrl.Result
 	if login := loginOf(channel); login != nil && !verdict.Stalled {
 		result.RequeueAfter = secretPoll
-		credentials, err := r.Credentials.Read(ctx, channel.Namespace, login)
+		credentials, err := r.Senders.Credentials.Read(ctx, channel.Namespace, login)
 		if err != nil {
 			verdict, result.RequeueAfter = secretVerdict(err), secretRetry
 		}

@@ -34,6 +34,29 @@ func (s Senders) of(ctx context.Context, channel *v1alpha1.NotificationChannel) 
 	if email == nil {
 		return nil, fmt.Errorf("channels of type %s cannot send yet", channel.Spec.Type)
 	}
+	config := s.config(email)
+	if email.Auth != nil {
+		login, err := s.Credentials.Read(ctx, channel.Namespace, email.Auth)
+		if err != nil {
+			return nil, err
+		}
+		config.Login = &smtp.Login{
+			Username: login.Username, Password: login.Password, AllowUnencrypted: email.Auth.AllowUnencrypted,
+		}
+	}
+	return smtp.New(config)
+}
+
+// check says what is wrong with a channel's settings, Secrets aside. It asks no server.
+func (s Senders) check(channel *v1alpha1.NotificationChannel) error {
+	if channel.Spec.Email == nil {
+		return nil
+	}
+	_, err := smtp.New(s.config(channel.Spec.Email))
+	return err
+}
+
+func (s Senders) config(email *v1alpha1.EmailChannel) smtp.Config {
 	config := smtp.Config{HelloName: s.HelloName}
 	for _, server := range email.Servers {
 		config.Servers = append(config.Servers, string(server))
@@ -47,16 +70,7 @@ func (s Senders) of(ctx context.Context, channel *v1alpha1.NotificationChannel) 
 	if timeout, err := email.Timeout.Duration(); err == nil {
 		config.Timeout = timeout
 	}
-	if email.Auth != nil {
-		login, err := s.Credentials.Read(ctx, channel.Namespace, email.Auth)
-		if err != nil {
-			return nil, err
-		}
-		config.Login = &smtp.Login{
-			Username: login.Username, Password: login.Password, AllowUnencrypted: email.Auth.AllowUnencrypted,
-		}
-	}
-	return smtp.New(config)
+	return config
 }
 
 // DefaultGrace is how long an attempt that is under way may go on after the manager was told to stop.

@@ -14,6 +14,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/tocsin-dev/tocsin/internal/notify"
+	"github.com/tocsin-dev/tocsin/internal/notify/smtp"
 )
 
 // Options are what the controllers need to know beyond the manager.
@@ -42,6 +43,9 @@ func Setup(ctx context.Context, mgr ctrl.Manager, options Options) error {
 	if options.Grace == 0 {
 		options.Grace = DefaultGrace
 	}
+	if _, err := smtp.New(smtp.Config{Servers: []string{"localhost"}, HelloName: options.HelloName}); err != nil {
+		return fmt.Errorf("checking the options: %w", err)
+	}
 	if err := addIndexes(ctx, mgr.GetFieldIndexer()); err != nil {
 		return err
 	}
@@ -53,13 +57,16 @@ func Setup(ctx context.Context, mgr ctrl.Manager, options Options) error {
 	if err := mgr.Add(evaluator); err != nil {
 		return fmt.Errorf("adding the evaluator: %w", err)
 	}
-	credentials := Credentials{Reader: mgr.GetAPIReader()}
+	if err := mgr.AddReadyzCheck("events", evaluator.inStep); err != nil {
+		return fmt.Errorf("adding the readiness check: %w", err)
+	}
+	senders := Senders{Credentials: Credentials{Reader: mgr.GetAPIReader()}, HelloName: options.HelloName}
 	for name, reconciler := range map[string]interface{ setupWithManager(ctrl.Manager) error }{
 		"condition": &ConditionReconciler{Client: mgr.GetClient(), Evaluator: evaluator},
-		"channel":   &ChannelReconciler{Client: mgr.GetClient(), Credentials: credentials},
+		"channel":   &ChannelReconciler{Client: mgr.GetClient(), Senders: senders},
 		"delivery": &DeliveryReconciler{
 			Client: mgr.GetClient(), Live: mgr.GetAPIReader(), Clock: options.Clock,
-			Senders: Senders{Credentials: credentials, HelloName: options.HelloName},
+			Senders: senders,
 			Workers: options.DeliveryWorkers, Grace: options.Grace,
 		},
 	} {

@@ -38,9 +38,11 @@ type SecurityEventSpec struct {
 	// time is when it happened, or first happened (%RISE_TIME%). Unset: when the object was created. A time ahead of
 	// the API server's clock counts as the creation time. OCSF: start_time.
 	// +optional
+	// +kubebuilder:validation:XValidation:rule="self >= timestamp('1970-01-01T00:00:00Z') && self < timestamp('9999-01-01T00:00:00Z')",message="must be a time of RFC 3339 such as 2026-11-22T08:30:00Z, from 1970 on"
 	Time *metav1.Time `json:"time,omitempty"`
 	// lastTime is when it last happened, for several occurrences. OCSF: end_time.
 	// +optional
+	// +kubebuilder:validation:XValidation:rule="self >= timestamp('1970-01-01T00:00:00Z') && self < timestamp('9999-01-01T00:00:00Z')",message="must be a time of RFC 3339 such as 2026-11-22T08:30:00Z, from 1970 on"
 	LastTime *metav1.Time `json:"lastTime,omitempty"`
 	// count is how many occurrences this event stands for. Unset: 1. OCSF: count.
 	// +optional

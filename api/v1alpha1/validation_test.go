@@ -158,6 +158,14 @@ func TestBadInputIsRefusedWithTheFieldAndWhatIsRight(t *testing.T) {
 			[]string{"spec.actions", "may name each channel once"}},
 		"last before first": {event, map[string]any{"spec.time": "2026-11-22T08:30:00Z", "spec.lastTime": "2026-11-22T08:29:00Z"},
 			[]string{"spec.lastTime", "`lastTime` needs `time` and may not lie before it"}},
+		"time in lower case": {event, map[string]any{"spec.time": "2026-11-22t08:30:00z"}, []string{"spec.time"}},
+		"time of no zone":    {event, map[string]any{"spec.time": "2026-11-22T08:30:00+99:99"}, []string{"spec.time"}},
+		"time before time": {event, map[string]any{"spec.time": "0001-01-01T00:00:00Z"},
+			[]string{"spec.time", "must be a time of RFC 3339 such as 2026-11-22T08:30:00Z"}},
+		"last time after time": {event, map[string]any{
+			"spec.time": "2026-11-22T08:30:00Z", "spec.lastTime": "9999-12-31T23:59:59-12:00"}, []string{"spec.lastTime"}},
+		"channel that no object can be": {condition, map[string]any{"spec.actions": []any{
+			map[string]any{"channelRef": map[string]any{"name": "UPPER case/!"}}}}, []string{"spec.actions[0].channelRef.name"}},
 		"unknown field": {event, map[string]any{"spec.colour": "red"}, []string{`unknown field "spec.colour"`}},
 		"test without a channel": {test, map[string]any{"spec.channelRef": nil},
 			[]string{"`channelRef` must be set when `type` is Test"}},

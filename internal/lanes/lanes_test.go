@@ -17,6 +17,8 @@ type job struct{ tenant, lane, name string }
 
 func laneOf(j job) lanes.Lane { return lanes.Lane{Tenant: j.tenant, Name: j.lane} }
 
+const workers = 16
+
 func newQueue(t *testing.T, shares lanes.Shares) *lanes.Queue[job] {
 	t.Helper()
 	q := lanes.New(workqueue.NewTypedRateLimitingQueue(workqueue.DefaultTypedControllerRateLimiter[job]()), laneOf, shares)
@@ -34,7 +36,7 @@ func get(t *testing.T, q *lanes.Queue[job], want string) job {
 }
 
 func TestSlowLaneDoesNotDelayOthers(t *testing.T) {
-	q := newQueue(t, lanes.Shares{Lane: 1, Tenant: 8})
+	q := newQueue(t, lanes.Shares{Lane: 1, Tenant: 8, Backlog: workers})
 	for i := range 1000 {
 		q.Add(job{"security", "dead", fmt.Sprintf("dead-%d", i)})
 	}
@@ -49,7 +51,7 @@ func TestSlowLaneDoesNotDelayOthers(t *testing.T) {
 }
 
 func TestSlowTenantDoesNotDelayOthers(t *testing.T) {
-	q := newQueue(t, lanes.Shares{Lane: 1, Tenant: 2})
+	q := newQueue(t, lanes.Shares{Lane: 1, Tenant: 2, Backlog: workers})
 	for i := range 10 {
 		q.Add(job{"noisy", fmt.Sprintf("channel-%d", i), fmt.Sprintf("noisy-%d", i)})
 	}
@@ -60,14 +62,14 @@ func TestSlowTenantDoesNotDelayOthers(t *testing.T) {
 }
 
 func TestLanesOfOneTenantTakeTurns(t *testing.T) {
-	q := newQueue(t, lanes.Shares{Lane: 1, Tenant: 1})
+	q := newQueue(t, lanes.Shares{Lane: 1, Tenant: 1, Backlog: workers})
 	for _, name := range []string{"a-0", "a-1", "a-2", "b-0", "b-1"} {
 		q.Add(job{"security", name[:1], name})
 	}
 	q.Add(job{"other", "x", "x-0"})
 	current := get(t, q, "a-0")
 	x := get(t, q, "x-0")
-	for _, want := range []string{"a-1", "b-0", "a-2", "b-1"} {
+	for _, want := range []string{"b-0", "a-1", "b-1", "a-2"} {
 		q.Done(current)
 		current = get(t, q, want)
 	}
@@ -79,7 +81,7 @@ func TestLanesOfOneTenantTakeTurns(t *testing.T) {
 }
 
 func TestItemAddedAgainWhileItIsWorkedOnComesBack(t *testing.T) {
-	q := newQueue(t, lanes.Shares{Lane: 1, Tenant: 1})
+	q := newQueue(t, lanes.Shares{Lane: 1, Tenant: 1, Backlog: workers})
 	again := job{"security", "mail", "n"}
 	q.Add(again)
 	first := get(t, q, "n")
@@ -88,9 +90,25 @@ func TestItemAddedAgainWhileItIsWorkedOnComesBack(t *testing.T) {
 	get(t, q, "n")
 }
 
+// However many tenants have work for dead servers, what has just come in does not wait for all of it.
+func TestBacklogOfManyTenantsLeavesWorkersForWhatComesIn(t *testing.T) {
+	q := newQueue(t, lanes.SharesOf(workers))
+	for i := range 100 * workers {
+		q.Add(job{fmt.Sprintf("t%d", i%workers), "dead", fmt.Sprintf("dead-%d", i)})
+	}
+	var busy []job
+	for range workers { // each lane is new once
+		item, _ := q.Get()
+		busy = append(busy, item)
+	}
+	q.Add(job{"quiet", "alive", "alive"})
+	q.Done(busy[0])
+	get(t, q, "alive")
+}
+
 // Whatever the order, every item is worked on once and no share is ever exceeded.
 func TestSharesHoldUnderLoad(t *testing.T) {
-	shares := lanes.Shares{Lane: 2, Tenant: 3}
+	shares := lanes.Shares{Lane: 2, Tenant: 3, Backlog: workers}
 	q := newQueue(t, shares)
 	const total = 2000
 	for i := range total {
@@ -103,7 +121,7 @@ func TestSharesHoldUnderLoad(t *testing.T) {
 		done  = map[string]int{}
 		wg    sync.WaitGroup
 	)
-	for range 16 {
+	for range workers {
 		wg.Go(func() {
 			for {
 				item, shutdown := q.Get()

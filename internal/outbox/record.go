@@ -16,6 +16,9 @@ const (
 	maxAttempts = 10
 	// maxMessage is how long a message gets, in bytes.
 	maxMessage = 1024
+	// maxResponse is how long a server's reply about one recipient gets, in bytes, and maxResponseOfMany where there are
+	// more than manyRecipients: all of a Notification has to fit into what etcd stores (1.5 MB).
+	maxResponse, maxResponseOfMany, manyRecipients = 512, 128, 20
 )
 
 // Held records that a delivery waits for its channel.
@@ -103,6 +106,10 @@ func Finish(d v1alpha1.DeliveryStatus, result notify.Result, retry *v1alpha1.Ret
 
 // merge takes over what the server said for each recipient. What is refused for good is refused for all that were left.
 func merge(recipients []v1alpha1.RecipientStatus, result notify.Result) []v1alpha1.RecipientStatus {
+	room := maxResponse
+	if len(recipients) > manyRecipients {
+		room = maxResponseOfMany
+	}
 	merged := slices.Clone(recipients)
 	for i := range merged {
 		r := &merged[i]
@@ -113,7 +120,7 @@ func merge(recipients []v1alpha1.RecipientStatus, result notify.Result) []v1alph
 		if said >= 0 {
 			answer := result.Recipients[said]
 			r.Code = int32(answer.Code) //nolint:gosec // a reply code has three digits
-			r.EnhancedCode, r.Response = answer.EnhancedCode, answer.Response
+			r.EnhancedCode, r.Response = answer.EnhancedCode, status.Truncate(answer.Response, room)
 			switch answer.State {
 			case notify.Accepted:
 				r.State = v1alpha1.RecipientAccepted

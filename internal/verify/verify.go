@@ -5,8 +5,10 @@
 package verify
 
 import (
+	"cmp"
 	"fmt"
 	"net/mail"
+	"strings"
 
 	"golang.org/x/net/idna"
 
@@ -33,12 +35,18 @@ func invalid(field string, err error) finding {
 	return finding{v1alpha1.ReasonInvalid, field, err.Error()}
 }
 
-// verdict is that of the first finding; without one, ready.
+// verdict names all findings, with the reason of the first; without one, ready.
 func verdict(findings []finding, ready string) status.Verdict {
+	var reason string
+	var texts []string
 	for _, f := range findings {
 		if f != (finding{}) {
-			return status.Verdict{Stalled: true, Reason: f.reason, Message: fmt.Sprintf("`%s` %s", f.field, f.text)}
+			reason = cmp.Or(reason, f.reason)
+			texts = append(texts, fmt.Sprintf("`%s` %s", f.field, f.text))
 		}
+	}
+	if len(texts) > 0 {
+		return status.Verdict{Stalled: true, Reason: reason, Message: strings.Join(texts, "; ")}
 	}
 	return status.Verdict{Ready: true, Reason: v1alpha1.ReasonReady, Message: ready}
 }

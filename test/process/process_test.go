@@ -379,7 +379,7 @@ func TestStartedBeforeItsKindsItWaitsForThem(t *testing.T) {
 			return nil
 		})
 	}
-	says("Waiting for the CustomResourceDefinitions: apply config/crd")
+	says("Waiting for Tocsin's kinds")
 	if err := apply(bare, "config/crd"); err != nil {
 		t.Fatal(err)
 	}

@@ -100,6 +100,40 @@ func TestEditorCannotForgeTheLog(t *testing.T) {
 	})
 }
 
+func TestAcknowledgerMayAcknowledgeAndChangeNothingElse(t *testing.T) {
+	ns := k8s.Namespace(t)
+	acknowledger := as(t, "acknowledger", ns, "tocsin-acknowledger")
+	n := &v1alpha1.Notification{
+		ObjectMeta: metav1.ObjectMeta{Namespace: ns, Name: "entry"},
+		Spec: v1alpha1.NotificationSpec{
+			Type: v1alpha1.NotificationTypeTest, ChannelRef: &v1alpha1.ChannelReference{Name: "mail"},
+		},
+	}
+	k8s.Create(t, n)
+	for what, change := range map[string]func(){
+		"metadata.labels": func() { n.Labels = map[string]string{"tocsin.dev/severity": "Info"} },
+		"metadata.ownerReferences": func() {
+			n.OwnerReferences = []metav1.OwnerReference{{APIVersion: "v1", Kind: "Pod", Name: "gone", UID: "gone"}}
+		},
+		"metadata.finalizers": func() { n.Finalizers = []string{"example.com/never"} },
+	} {
+		forbidden(t, what, what+" may not be", func(ctx context.Context) error {
+			if err := acknowledger.Get(ctx, client.ObjectKeyFromObject(n), n); err != nil {
+				return err
+			}
+			change()
+			return acknowledger.Update(ctx, n, client.DryRunAll)
+		})
+	}
+	allowed(t, "acknowledging", func(ctx context.Context) error {
+		if err := acknowledger.Get(ctx, client.ObjectKeyFromObject(n), n); err != nil {
+			return err
+		}
+		n.Spec.Acknowledgement = &v1alpha1.Acknowledgement{Comment: "seen"}
+		return acknowledger.Update(ctx, n)
+	})
+}
+
 func TestNamingASecretNeedsTheRightToReadIt(t *testing.T) {
 	ns := k8s.Namespace(t)
 	k8s.Create(t, &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: ns, Name: "login"}})
