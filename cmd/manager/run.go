@@ -89,7 +89,8 @@ func waitForKinds(ctx context.Context, mgr ctrl.Manager) bool {
 			group := schema.GroupKind{Group: v1alpha1.Group, Kind: kind}
 			if _, err := mgr.GetRESTMapper().RESTMapping(group, v1alpha1.GroupVersion.Version); err != nil {
 				if !told {
-					mgr.GetLogger().Info("Waiting for Tocsin's kinds; where they are missing, apply config/crd", "missing", kind, "cause", err.Error())
+					mgr.GetLogger().Info("Waiting for Tocsin's kinds; where they are missing, apply config/crd",
+						"kind", kind, "cause", err.Error())
 				}
 				told = true
 				return false, nil
