@@ -25,7 +25,7 @@ func notImplemented(is bool, field string) finding {
 	if !is {
 		return finding{}
 	}
-	return finding{v1alpha1.ReasonNotImplemented, field, "is accepted by the schema, but this version cannot do it yet"}
+	return finding{v1alpha1.ReasonNotImplemented, field, "accepted by the schema, but this version cannot do it yet"}
 }
 
 func invalid(field string, err error) finding {
@@ -39,16 +39,24 @@ func invalid(field string, err error) finding {
 func verdict(findings []finding, ready string) status.Verdict {
 	var reason string
 	var texts []string
+	fields := map[string][]string{}
 	for _, f := range findings {
-		if f != (finding{}) {
-			reason = cmp.Or(reason, f.reason)
-			texts = append(texts, fmt.Sprintf("`%s` %s", f.field, f.text))
+		if f == (finding{}) {
+			continue
 		}
+		reason = cmp.Or(reason, f.reason)
+		if fields[f.text] == nil {
+			texts = append(texts, f.text)
+		}
+		fields[f.text] = append(fields[f.text], "`"+f.field+"`")
 	}
-	if len(texts) > 0 {
-		return status.Verdict{Stalled: true, Reason: reason, Message: strings.Join(texts, "; ")}
+	if reason == "" {
+		return status.Verdict{Ready: true, Reason: v1alpha1.ReasonReady, Message: ready}
 	}
-	return status.Verdict{Ready: true, Reason: v1alpha1.ReasonReady, Message: ready}
+	for i, text := range texts {
+		texts[i] = strings.Join(fields[text], ", ") + ": " + text
+	}
+	return status.Verdict{Stalled: true, Reason: reason, Message: strings.Join(texts, "; ")}
 }
 
 // Condition says whether a condition can be evaluated.
