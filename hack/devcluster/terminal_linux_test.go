@@ -16,7 +16,8 @@ func TestInterruptFromATerminalReachesTheCommandOnce(t *testing.T) {
 		t.Skip("needs script(1), which runs a program in a terminal: ", err)
 	}
 	d := newDevcluster(t)
-	s := d.launchProgram(script, "-q", "-e", "-c", program+` exec -- sh -c '
+	// exec: a shell that waits would die of the interrupt itself, and its code would hide that of the command.
+	s := d.launchProgram(script, "-q", "-e", "-c", "exec "+program+` exec -- sh -c '
 		trap "n=\$((n + 1))" INT
 		n=0
 		echo started
