@@ -116,6 +116,37 @@ func TestANewGeneration(t *testing.T) {
 	}
 }
 
+// TestTwoGenerationsAtOnce: a condition is changed twice before the first change has taken any event.
+func TestTwoGenerationsAtOnce(t *testing.T) {
+	t.Parallel()
+	r := rule{2, "1m", anyComputer, "1h", perCondition}
+	old, between, next := watch(t, r), watch(t, r), watch(t, r)
+	observe(old, 1, sec("a", 0, 1, 2)...)
+	between.Inherit(old)
+	next.Inherit(between)
+	check(t, "told", tell(observe(next, 1, sec("a", 0, 1, 2, 3)...)), []told{})
+	status := describe(next)
+	check(t, "matched", status.MatchedTotal, 4)
+	check(t, "held", status.Dampers[0].Held, 2)
+}
+
+// TestWhatIsDueStaysDue: the checkpoint has passed the end of a damper, by an event that did not concern the condition then,
+// but no timer went off yet. The end is still decided about.
+func TestWhatIsDueStaysDue(t *testing.T) {
+	t.Parallel()
+	condition := rule{1, "2h", anyComputer, "1h", perCondition}.condition()
+	condition.Spec.Filter = &v1alpha1.EventFilter{EventTypes: []v1alpha1.Wildcard{"RiskDetected"}}
+	events := []sighting{{computer: "a"}, {arrives: h + 5*m, kind: "ServerActivity", computer: "b"}}
+	old := plan.NewWatch(compiled(t, condition))
+	observe(old, 1, events...)
+	next := watch(t, rule{1, "2h", anyComputer, "1h", perCondition})
+	next.Resume(stored(t, describe(old)), nil)
+	fired := append(observe(next, 1, events...), next.Advance(since(h+10*m))...)
+	check(t, "told", tell(fired), []told{
+		{At: "1h0m0s", Reason: "StillReached", Sequence: 2, Occurrences: 1, Computers: 1, Event: "event-2"},
+	})
+}
+
 // TestASuspendedCondition: events that are created while it is not evaluated are not looked at later either.
 func TestASuspendedCondition(t *testing.T) {
 	t.Parallel()
@@ -148,6 +179,7 @@ func TestASuspendedCondition(t *testing.T) {
 		t.Parallel()
 		w := resumed()
 		w.Skip(2)
+		check(t, "skipped", describe(w).SkippedUpTo, "5")
 		check(t, "told", tell(observe(w, 1, join(before, meanwhile, after)...)), want)
 	})
 }
@@ -161,7 +193,8 @@ func TestBeforeTheCondition(t *testing.T) {
 		t.Errorf("an event from before: verdict %q, %d firings", verdict, len(firings))
 	}
 	check(t, "matched", describe(w).MatchedTotal, 0)
-	check(t, "told", tell(observe(w, 2, sighting{})), []told{{At: "0s", Reason: "ThresholdReached", Sequence: 1, Occurrences: 1, Event: "event-2"}})
+	check(t, "told", tell(observe(w, 2, sighting{})),
+		[]told{{At: "0s", Reason: "ThresholdReached", Sequence: 1, Occurrences: 1, Event: "event-2"}})
 }
 
 // TestOtherEvents: an event that does not meet the filter counts nowhere, but its place is remembered.
@@ -177,4 +210,61 @@ func TestOtherEvents(t *testing.T) {
 	status := describe(w)
 	check(t, "matched", status.MatchedTotal, 0)
 	check(t, "checkpoint", status.Checkpoint, "7")
+}
+
+// TestTheEventShown: a notification shows the event that set it off; one that repeats shows the latest event of what it
+// tells of.
+func TestTheEventShown(t *testing.T) {
+	t.Parallel()
+	for name, tc := range map[string]struct {
+		rule   rule
+		events []sighting
+		want   map[string]string
+	}{
+		"the last to happen, not the last to arrive": {
+			rule: rule{1, "10m", anyComputer, "5m", perCondition},
+			events: []sighting{
+				{computer: "a"}, {arrives: 1 * m, computer: "b"}, {arrives: 2 * m, computer: "c", happened: pointer(-h)},
+			},
+			want: map[string]string{" 0s": "event-1", " 5m0s": "event-2"},
+		},
+		"of two that happened at once, the last to arrive": {
+			rule:   rule{1, "10m", anyComputer, "5m", perCondition},
+			events: []sighting{{computer: "a"}, {arrives: 1 * m, computer: "b"}, {arrives: 1 * m, computer: "c"}},
+			want:   map[string]string{" 0s": "event-1", " 5m0s": "event-3"},
+		},
+		"of the fullest computer, not of any other": {
+			rule: rule{2, "10m", single, "5m", perCondition},
+			events: []sighting{
+				{computer: "a"}, {arrives: 1 * m, computer: "a"}, {arrives: 2 * m, computer: "b"},
+			},
+			want: map[string]string{" 1m0s": "event-2", " 6m0s": "event-2"},
+		},
+		"of the computer that the damper is for": {
+			rule: rule{3, "10m", anyComputer, "5m", perComputer},
+			events: []sighting{
+				{computer: "a", count: 3}, {arrives: 1 * m, computer: "b"}, {arrives: 2 * m, computer: "c"},
+			},
+			want: map[string]string{
+				"a 0s": "event-1", "b 1m0s": "event-2", "c 2m0s": "event-3", "a 5m0s": "event-1", "b 6m0s": "event-2", "c 7m0s": "event-3",
+			},
+		},
+		"of the risk that the damper is for": {
+			rule: rule{1, "10m", anyComputer, "5m", perRisk},
+			events: []sighting{
+				{computer: "a", risk: "x"}, {arrives: 1 * m, computer: "b", risk: "y"},
+			},
+			want: map[string]string{"x 0s": "event-1", "y 1m0s": "event-2", "x 5m0s": "event-1", "y 6m0s": "event-2"},
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := watch(t, tc.rule)
+			got := map[string]string{}
+			for _, f := range append(observe(w, 1, tc.events...), w.Advance(since(9*m))...) {
+				got[f.Key+" "+f.Time.Sub(t0).String()] = f.Event.Name
+			}
+			check(t, "events", got, tc.want)
+		})
+	}
 }

@@ -5,13 +5,12 @@ package plan_test
 import (
 	"encoding/json"
 	"fmt"
-	"reflect"
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
-	"k8s.io/apimachinery/pkg/util/diff"
 
 	"github.com/tocsin-dev/tocsin/api/v1alpha1"
 	"github.com/tocsin-dev/tocsin/internal/journal"
@@ -183,7 +182,7 @@ func restore(tb testing.TB, compiled *plan.Rule, status *v1alpha1.NotificationCo
 // check compares values whose fields are all exported.
 func check[T any](tb testing.TB, what string, got, want T) {
 	tb.Helper()
-	if !reflect.DeepEqual(got, want) {
-		tb.Errorf("%s (-want +got):\n%s", what, diff.Diff(want, got))
+	if diff := cmp.Diff(want, got); diff != "" {
+		tb.Errorf("%s (-want +got):\n%s", what, diff)
 	}
 }

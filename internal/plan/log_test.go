@@ -62,8 +62,10 @@ func TestYield(t *testing.T) {
 		},
 		"another manager decided later, and looked at all that we did: nothing is held": {
 			rule: hourly, held: 3, existing: logged(1, 4*time.Second, "5"),
-			damper: v1alpha1.DamperStatus{Sequence: 1, LastFiredTime: moment(4 * time.Second), Until: ending(h + 4*time.Second), UsedUpTo: "5"},
-			fired:  1,
+			damper: v1alpha1.DamperStatus{
+				Sequence: 1, LastFiredTime: moment(4 * time.Second), Until: ending(h + 4*time.Second), UsedUpTo: "5",
+			},
+			fired: 1,
 		},
 		"without a damper, at an earlier event: ours is told under the next number": {
 			rule: none, existing: logged(1, 0, "1"), again: 2,
@@ -77,8 +79,10 @@ func TestYield(t *testing.T) {
 		},
 		"somebody took the name for a test: ours is told under the next number, whatever was held stays": {
 			rule: hourly, held: 3, existing: test, again: 2,
-			damper: v1alpha1.DamperStatus{Sequence: 2, LastFiredTime: moment(time.Second), Until: ending(h + time.Second), Held: 3, UsedUpTo: "2"},
-			fired:  2,
+			damper: v1alpha1.DamperStatus{
+				Sequence: 2, LastFiredTime: moment(time.Second), Until: ending(h + time.Second), Held: 3, UsedUpTo: "2",
+			},
+			fired: 2,
 		},
 		"a notification of another condition has the name": {
 			rule: hourly, existing: foreign, again: 2,
@@ -153,10 +157,12 @@ func TestAdopt(t *testing.T) {
 	}{
 		"a later one: its damper runs, nothing is held since, those in between are counted": {logged(4, 2*h, "8"), newer, 4},
 		"the one that is known: what was held since stays":                                  {logged(2, 10*m, "4"), known, 2},
-		"an earlier one":                          {logged(1, 0, "1"), known, 2},
-		"one of another condition":                {foreign, known, 2},
-		"a test, which has no trigger":            {&v1alpha1.Notification{}, known, 2},
-		"one without a condition, as none can be": {&v1alpha1.Notification{Spec: v1alpha1.NotificationSpec{Trigger: &v1alpha1.Trigger{Sequence: 9}}}, known, 2},
+		"an earlier one":               {logged(1, 0, "1"), known, 2},
+		"one of another condition":     {foreign, known, 2},
+		"a test, which has no trigger": {&v1alpha1.Notification{}, known, 2},
+		"one without a condition, as none can be": {
+			&v1alpha1.Notification{Spec: v1alpha1.NotificationSpec{Trigger: &v1alpha1.Trigger{Sequence: 9}}}, known, 2,
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -189,7 +195,8 @@ func TestDescribe(t *testing.T) {
 		w := watch(t, rule{2, "1m", anyComputer, "20m", perRisk})
 		observe(w, 10,
 			sighting{arrives: 0, risk: "x"}, sighting{arrives: 1 * m, risk: "z"}, sighting{arrives: 1 * m, risk: "x", count: 2},
-			sighting{arrives: 2 * m, risk: "y", count: 2}, sighting{arrives: 2 * m, risk: "a", count: 2}, sighting{arrives: 22 * m, risk: "y"})
+			sighting{arrives: 2 * m, risk: "y", count: 2}, sighting{arrives: 2 * m, risk: "a", count: 2},
+			sighting{arrives: 22 * m, risk: "y"})
 		check(t, "status", describe(w), &v1alpha1.NotificationConditionStatus{
 			Threshold:    &v1alpha1.EffectiveThreshold{Count: 2, Window: "1m", Scope: anyComputer},
 			MatchedTotal: 9, FiredTotal: 3, LastFiredTime: ending(2 * m), Checkpoint: "15",
@@ -231,8 +238,8 @@ func TestWholeSeconds(t *testing.T) {
 	fired = append(fired, w.Advance(since(10*time.Second+700*time.Millisecond))...)
 	fired = append(fired, observe(w, 2, sighting{arrives: 10 * time.Second})...)
 	fired = append(fired, w.Advance(since(75*time.Second+100*time.Millisecond))...)
-	fired = append(fired, observe(w, 3, sighting{arrives: 80 * time.Second})...)
-	want := []string{"0s", "10s", "20s", "30s", "40s", "50s", "1m0s", "1m20s"}
+	fired = append(fired, observe(w, 3, sighting{arrives: 75 * time.Second})...)
+	want := []string{"0s", "10s", "20s", "30s", "40s", "50s", "1m0s", "1m15s"}
 	var got []string
 	for _, f := range fired {
 		got = append(got, f.Time.Sub(t0).String())

@@ -68,11 +68,10 @@ func (m *model) observe(s sighting) {
 	m.advance(arrival)
 	now := m.clock
 	e := occurrence{at: arrival, n: max(1, int64(s.count)), computer: s.computer, risk: s.risk}
-	if s.happened != nil {
-		e.at = min(arrival, int64(*s.happened/time.Second))
-	}
-	if s.last != nil {
-		e.at = min(arrival, int64(*s.last/time.Second))
+	for _, said := range []*time.Duration{s.happened, s.last} {
+		if said != nil {
+			e.at = min(arrival, int64(*said/time.Second))
+		}
 	}
 	m.matched += e.n
 	key := m.key(e)
@@ -113,21 +112,25 @@ func (m *model) advance(now int64) {
 		end := d.until
 		m.clock = max(m.clock, end)
 		d.until = -1
-		var best []occurrence
-		for _, group := range m.groupsOf(key) {
-			in := m.within(group, end-m.width, end)
-			if m.measure(in) < m.count || m.shared() && !on(in, key) {
-				continue
-			}
-			if best == nil || total(in) > total(best) || total(in) == total(best) && latestOf(in) > latestOf(best) {
-				best = in
-			}
-		}
-		if best != nil {
+		if best := m.stillReached(key, end); best != nil {
 			m.fire(key, d, v1alpha1.TriggerStillReached, end, best)
 		}
 	}
 	m.clock = max(m.clock, now)
+}
+
+// stillReached returns what lies in the fullest window in which the threshold is reached as of then.
+func (m *model) stillReached(key string, end int64) (best []occurrence) {
+	for _, group := range m.groupsOf(key) {
+		in := m.within(group, end-m.width, end)
+		if m.measure(in) < m.count || m.shared() && !on(in, key) {
+			continue
+		}
+		if best == nil || total(in) > total(best) || total(in) == total(best) && latestOf(in) > latestOf(best) {
+			best = in
+		}
+	}
+	return best
 }
 
 func (m *model) fire(key string, d *modelDamper, reason v1alpha1.TriggerReason, now int64, in []occurrence) {

@@ -148,3 +148,63 @@ func TestMoreDampersThanTheStatusShows(t *testing.T) {
 		}
 	})
 }
+
+// crowd is a Watch with two dampers more than the status has room for: that of "older", and that of "old", which fired at
+// 0, ended, and has held two that arrived late since.
+func crowd(t *testing.T) (*plan.Watch, []sighting, []plan.Firing) {
+	t.Helper()
+	w := watch(t, rule{1, "10s", anyComputer, "1m", perComputer})
+	events := []sighting{
+		{computer: "older"},
+		{computer: "old"},
+		{arrives: 65 * time.Second, computer: "old", happened: pointer(55 * time.Second)},
+		{arrives: 66 * time.Second, computer: "old", happened: pointer(54 * time.Second)},
+	}
+	for i := range 100 {
+		events = append(events, sighting{arrives: 70 * time.Second, computer: fmt.Sprintf("ws-%03d", i)})
+	}
+	return w, events, observe(w, 1, events...)
+}
+
+// TestADamperThatTheStatusHasNoRoomFor goes on from the log: it does not tell again what it was silent about, and tells
+// what it has held when the time comes.
+func TestADamperThatTheStatusHasNoRoomFor(t *testing.T) {
+	t.Parallel()
+	w, events, fired := crowd(t)
+	status := describe(w)
+	if slices.ContainsFunc(status.Dampers, func(d v1alpha1.DamperStatus) bool { return d.Key == "old" }) {
+		t.Fatal("the status has room for it: this proves nothing")
+	}
+	next := restore(t, w.Rule(), status, write(nil, fired...))
+	check(t, "fired", describe(next).FiredTotal, 102)
+	got := observe(next, 1, events...)
+	got = append(got, next.Advance(since(75*time.Second))...)
+	check(t, "told", tell(got), []told{})
+	got = observe(next, 200, sighting{arrives: 80 * time.Second, computer: "old"})
+	check(t, "told", tell(got), []told{
+		{At: "1m20s", Reason: "ThresholdReached", Key: "old", Sequence: 2, Held: 2, Occurrences: 1, Computers: 1, Event: "event-200"},
+	})
+}
+
+// TestTheNumberOfNotifications stays right when the status had no room for a damper that fired again since.
+func TestTheNumberOfNotifications(t *testing.T) {
+	t.Parallel()
+	for name, removed := range map[string]int{"the log holds all": 0, "the oldest is removed from the log": 1} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w, _, fired := crowd(t)
+			status := describe(w)
+			fired = append(fired, observe(w, 200, sighting{arrives: 80 * time.Second, computer: "old"})...)
+			log := write(nil, fired...)[removed:]
+			check(t, "fired", describe(restore(t, w.Rule(), status, log)).FiredTotal, 103)
+		})
+	}
+	t.Run("several times since", func(t *testing.T) {
+		t.Parallel()
+		w, _, fired := crowd(t)
+		status := describe(w)
+		fired = append(fired, observe(w, 200, sighting{arrives: 80 * time.Second, computer: "old"})...)
+		fired = append(fired, observe(w, 201, sighting{arrives: h, computer: "old"})...)
+		check(t, "fired", describe(restore(t, w.Rule(), status, write(nil, fired...))).FiredTotal, int64(len(fired)))
+	})
+}

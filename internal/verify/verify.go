@@ -6,6 +6,7 @@ package verify
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
 	"net/mail"
 	"strings"
@@ -70,7 +71,8 @@ func Condition(condition *v1alpha1.NotificationCondition) status.Verdict {
 		notImplemented(spec.Threshold != nil && spec.Threshold.Auto, "spec.threshold.auto"),
 	}
 	if _, err := plan.Compile(condition); err != nil {
-		findings = append(findings, invalid("spec", err))
+		field, text, _ := strings.Cut(err.Error(), ": ")
+		findings = append(findings, invalid(field, errors.New(text)))
 	}
 	for i, action := range spec.Actions {
 		if action.Email == nil {

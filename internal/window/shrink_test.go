@@ -34,16 +34,19 @@ func (x *everything) reached(now time.Time) bool {
 	return n >= x.threshold.Count
 }
 
-// flood is far more than a window keeps: in bursts, late, on few computers or on many.
+// flood is far more than a window keeps: in bursts, late, on few computers, on many, or nearly all on one.
 func flood(r *rand.Rand, width time.Duration, n int) []Entry {
 	now := start
-	names := []int{1, 10, 2000}[r.IntN(3)]
+	names, noisy := []int{1, 10, 2000}[r.IntN(3)], r.IntN(2) == 0
 	entries := make([]Entry, 0, n)
 	for range n {
 		if r.IntN(3) == 0 {
-			now = now.Add(time.Duration(r.Int64N(int64(width) / 50)))
+			now = now.Add(time.Duration(r.Int64N(int64(width) / 200)))
 		}
-		e := Entry{Time: now, Count: 1, Computer: fmt.Sprint("ws-", r.IntN(names)), Risk: fmt.Sprint("risk-", r.IntN(5))}
+		e := Entry{Time: now, Count: 1, Computer: fmt.Sprint("ws-", r.IntN(names)), Risk: fmt.Sprint("risk-", r.IntN(50))}
+		if noisy && r.IntN(200) > 0 {
+			e.Computer = "noisy"
+		}
 		switch r.IntN(10) {
 		case 0:
 			e.Time = now.Add(-time.Duration(r.Int64N(int64(3 * width))))
@@ -63,14 +66,15 @@ func flood(r *rand.Rand, width time.Duration, n int) []Entry {
 func TestMemoryIsBounded(t *testing.T) {
 	t.Parallel()
 	reached := map[bool]int{}
-	for seed := range uint64(12) {
+	for seed := range uint64(20) {
 		r := rand.New(rand.NewPCG(seed, 7))
 		threshold := Threshold{
-			Count: []int64{1, 5, 50, 300, 1000}[r.IntN(5)], Width: time.Minute, Distinct: r.IntN(2) == 0,
+			Count: []int64{1, 3, 5, 50, 300, 1000}[r.IntN(6)], Width: time.Minute, Distinct: r.IntN(2) == 0,
 		}
 		w, all := New(threshold), &everything{threshold: threshold}
 		now := start
 		for i, e := range flood(r, threshold.Width, 2500) {
+			before := len(w.entries)
 			w.Add(e)
 			all.entries = append(all.entries, e)
 			if most := int(threshold.Count) + 2*slack; len(w.entries) > most {
@@ -79,7 +83,7 @@ func TestMemoryIsBounded(t *testing.T) {
 			if e.Time.After(now) {
 				now = e.Time
 			}
-			if i%40 != 0 {
+			if i%40 != 0 && len(w.entries) >= before {
 				continue
 			}
 			for _, later := range []time.Duration{0, time.Second, threshold.Width / 2, threshold.Width - 1, threshold.Width} {
@@ -113,6 +117,22 @@ func TestOrderIsKept(t *testing.T) {
 			if w.entries[i].Time.After(w.entries[i+1].Time) {
 				t.Fatalf("seed %d: entry %d is later than the next", seed, i)
 			}
+		}
+	}
+}
+
+// TestANoisyComputerHidesNoOther: with different computers to be counted, what many entries of one push out is its own.
+func TestANoisyComputerHidesNoOther(t *testing.T) {
+	t.Parallel()
+	w := New(Threshold{Count: 3, Width: 2 * time.Hour, Distinct: true})
+	for i, computer := range []string{"a", "b"} {
+		w.Add(Entry{Time: start.Add(time.Duration(i) * time.Second), Count: 1, Computer: computer})
+	}
+	for i := range 5000 {
+		now := start.Add(time.Duration(10+i) * time.Second)
+		w.Add(Entry{Time: now, Count: 1, Computer: "noisy"})
+		if s, reached := w.AsOf(now); !reached || s.Computers != 3 {
+			t.Fatalf("after %d entries of one computer only %q are known", i+1, s.ComputerNames)
 		}
 	}
 }

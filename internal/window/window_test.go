@@ -4,11 +4,10 @@ package window_test
 
 import (
 	"fmt"
-	"reflect"
 	"testing"
 	"time"
 
-	"k8s.io/apimachinery/pkg/util/diff"
+	"github.com/google/go-cmp/cmp"
 
 	"github.com/tocsin-dev/tocsin/internal/window"
 )
@@ -50,8 +49,8 @@ func filled(t window.Threshold, entries []window.Entry) *window.Window {
 
 func check(t *testing.T, what string, got, want any) {
 	t.Helper()
-	if !reflect.DeepEqual(got, want) {
-		t.Errorf("%s (-want +got):\n%s", what, diff.Diff(want, got))
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("%s (-want +got):\n%s", what, diff)
 	}
 }
 
@@ -173,6 +172,20 @@ func TestAround(t *testing.T) {
 			threshold: computers, entries: join(once("a", 1, 2, 3, 4), once("b", 13)), at: 4, now: 100,
 			first: 4, last: 13, end: 13, occurrences: 2, reached: true,
 		},
+		"no computer is not one more": {
+			threshold: computers, entries: join(once("", 1), once("a", 5), once("b", 14)), at: 5, now: 100,
+			first: 5, last: 14, end: 14, occurrences: 2, reached: true,
+		},
+		"all of what happened at the end counts, though it adds no computer": {
+			threshold: computers,
+			entries:   []window.Entry{on("a", 1, 1), on("b", 1, 5), {Time: at(5), First: at(5), Count: 1, Computer: "b", Risk: "another"}},
+			at:        5, now: 100, first: 1, last: 5, end: 5, occurrences: 3, reached: true,
+		},
+		"and so does what happened after it": {
+			threshold: computers,
+			entries:   []window.Entry{on("a", 1, 1), on("b", 1, 5), {Time: at(5), First: at(5), Count: 1, Computer: "b", Risk: "another"}},
+			at:        1, now: 100, first: 1, last: 5, end: 5, occurrences: 3, reached: true,
+		},
 		"one computer on both sides": {
 			threshold: computers, entries: once("a", 1, 5, 9), at: 5, now: 100,
 			first: 1, last: 5, end: 5, occurrences: 2,
@@ -185,7 +198,8 @@ func TestAround(t *testing.T) {
 			if tc.nobody {
 				first, last = time.Time{}, time.Time{}
 			}
-			if s.Occurrences != tc.occurrences || reached != tc.reached || !s.First.Equal(first) || !s.Last.Equal(last) || !s.End.Equal(at(tc.end)) {
+			if s.Occurrences != tc.occurrences || reached != tc.reached ||
+				!s.First.Equal(first) || !s.Last.Equal(last) || !s.End.Equal(at(tc.end)) {
 				t.Errorf("got %d occurrences from %s to %s in the window until %s, reached: %t; want %d from %s to %s until %s, %t",
 					s.Occurrences, s.First, s.Last, s.End, reached, tc.occurrences, first, last, at(tc.end), tc.reached)
 			}
