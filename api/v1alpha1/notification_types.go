@@ -83,7 +83,7 @@ type ConditionSnapshot struct {
 
 // TriggerReason says why a condition fired.
 //
-// +kubebuilder:validation:Enum=ThresholdReached;StillReached
+// +kubebuilder:validation:Enum=ThresholdReached;StillReached;Cleared
 type TriggerReason string
 
 const (
@@ -91,11 +91,14 @@ const (
 	TriggerThresholdReached TriggerReason = "ThresholdReached"
 	// TriggerStillReached: the damper ended while the threshold was still reached.
 	TriggerStillReached TriggerReason = "StillReached"
+	// TriggerCleared: the damper had ended and nothing had happened for the length of the window.
+	TriggerCleared TriggerReason = "Cleared"
 )
 
 // Trigger is what made a condition fire.
 type Trigger struct {
-	// reason is ThresholdReached, or StillReached when a damper ended and the rate had not fallen.
+	// reason is ThresholdReached, StillReached when a damper ended and the rate had not fallen, or Cleared when nothing has
+	// happened for the length of the window.
 	// +required
 	Reason TriggerReason `json:"reason"`
 	// time of the decision.
@@ -136,6 +139,9 @@ type Trigger struct {
 	// held is the number of occurrences held by the damper since the last notification.
 	// +optional
 	Held int64 `json:"held,omitempty"`
+	// lastFiredTime is, with reason Cleared, when the condition last fired.
+	// +optional
+	LastFiredTime *metav1.Time `json:"lastFiredTime,omitempty"`
 	// event is the latest event that counted.
 	// +optional
 	Event *EventSnapshot `json:"event,omitempty"`
@@ -149,6 +155,10 @@ type Trigger struct {
 type EventSnapshot struct {
 	SecurityEventSpec `json:",inline"`
 
+	// namespace of the SecurityEvent.
+	// +optional
+	// +kubebuilder:validation:MaxLength=63
+	Namespace string `json:"namespace,omitempty"`
 	// name of the SecurityEvent.
 	// +required
 	// +kubebuilder:validation:MaxLength=253

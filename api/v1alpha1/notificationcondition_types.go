@@ -10,6 +10,8 @@ import metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 type ConditionType string
 
 // NotificationConditionSpec says what matters: which events, how many of them, how often to tell, and whom.
+//
+// +kubebuilder:validation:XValidation:rule="self.type != 'NewRiskDetected' || !has(self.notifyWhenCleared) || !self.notifyWhenCleared",message="`notifyWhenCleared` may not be set with type NewRiskDetected: it tells of each risk once, there is nothing to clear",fieldPath=".notifyWhenCleared"
 type NotificationConditionSpec struct {
 	// type is a preset that supplies event types and a default threshold; Custom supplies none. docs/event-types.md lists
 	// what each preset means.
@@ -21,7 +23,8 @@ type NotificationConditionSpec struct {
 	// filter limits the condition to certain events; all its fields must hold. Unset: all events of the type.
 	// +optional
 	Filter *EventFilter `json:"filter,omitempty"`
-	// namespaceSelector makes a condition in the operator's own namespace watch the selected namespaces too.
+	// namespaceSelector makes a condition in the operator's own namespace watch the events of the selected namespaces too,
+	// besides those of its own. An empty selector selects all namespaces. Elsewhere it may not be set.
 	// +optional
 	NamespaceSelector *metav1.LabelSelector `json:"namespaceSelector,omitempty"`
 	// threshold is how many occurrences within how much time it takes. Unset: the preset's.
@@ -37,7 +40,8 @@ type NotificationConditionSpec struct {
 	// +kubebuilder:validation:XValidation:rule="self.all(a, self.exists_one(b, b.channelRef.name == a.channelRef.name))",message="may name each channel once"
 	// +listType=atomic
 	Actions []Action `json:"actions,omitempty"`
-	// notifyWhenCleared sends one more note when the condition has been quiet for its window.
+	// notifyWhenCleared sends one more note when the condition has fired, its damper has ended, and nothing has met its
+	// filter for the length of its window. What happens after that note is told at once.
 	// +optional
 	NotifyWhenCleared bool `json:"notifyWhenCleared,omitempty"`
 }
@@ -46,6 +50,7 @@ type NotificationConditionSpec struct {
 //
 // +kubebuilder:validation:MinLength=1
 // +kubebuilder:validation:MaxLength=512
+// +kubebuilder:validation:XValidation:rule="self.matches('^[^*]*([*]+[^*]*){0,16}$')",message="may hold at most 16 wildcards *"
 type Wildcard string
 
 // EventFilter selects events. Every field that is given must hold; within a list any entry may. In Wildcard lists * stands
@@ -110,7 +115,9 @@ type EventFilter struct {
 	// +kubebuilder:validation:MaxItems=128
 	// +listType=set
 	Users []Wildcard `json:"users,omitempty"`
-	// expression is a CEL expression over `event` (its spec) that must be true, for what the other fields cannot say.
+	// expression is a CEL expression over `event` (its spec) that must be true, for what the other fields cannot say. It is
+	// asked last. An error while it is evaluated, such as a field that the event lacks, means no match; it is counted in
+	// the status.
 	// +optional
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=2048
@@ -147,7 +154,9 @@ type Threshold struct {
 	// DistinctComputers (different computers).
 	// +optional
 	Scope Scope `json:"scope,omitempty"`
-	// auto chooses by the number of computers: fewer than 100: 2 in 1m; 100 to 1000: 5 in 1m; more: 10 in 1m.
+	// auto chooses by the number of computers: fewer than 100: 2 in 1m; 100 to 1000: 5 in 1m; more: 10 in 1m. The number is
+	// that of the computers in the events that are kept, or what the manager's flag --computers says. The status shows the
+	// choice.
 	// +optional
 	Auto bool `json:"auto,omitempty"`
 }
@@ -186,7 +195,7 @@ type Damper struct {
 	// +optional
 	Period DamperPeriod `json:"period,omitempty"`
 	// per is what a damper runs for: Condition (the default), Computer or Risk. With Risk, each risk is also counted by
-	// itself.
+	// itself. With type NewRiskDetected neither period nor per matter: each risk is told once.
 	// +optional
 	Per DamperPer `json:"per,omitempty"`
 }
@@ -234,12 +243,38 @@ type NotificationConditionStatus struct {
 	// matchedTotal counts the occurrences that met the filter since the condition was created.
 	// +optional
 	MatchedTotal int64 `json:"matchedTotal,omitempty"`
+	// heldTotal counts the occurrences that dampers held since the condition was created.
+	// +optional
+	HeldTotal int64 `json:"heldTotal,omitempty"`
 	// firedTotal counts the notifications of the condition since it was created.
 	// +optional
 	FiredTotal int64 `json:"firedTotal,omitempty"`
+	// lastEvaluatedTime is when the latest event was created that these numbers include.
+	// +optional
+	LastEvaluatedTime *metav1.Time `json:"lastEvaluatedTime,omitempty"`
 	// lastFiredTime is when the condition last fired.
 	// +optional
 	LastFiredTime *metav1.Time `json:"lastFiredTime,omitempty"`
+	// damperUntil is when the last of the running dampers ends; unset while none runs.
+	// +optional
+	DamperUntil *metav1.Time `json:"damperUntil,omitempty"`
+	// held is the number of occurrences held since the last notification, by all dampers together.
+	// +optional
+	Held int64 `json:"held,omitempty"`
+	// window is what the threshold's window held when these numbers were written: of several windows (scope SingleComputer,
+	// a damper per Risk) the fullest. Unset while it is empty.
+	// +optional
+	Window *WindowStatus `json:"window,omitempty"`
+	// expressionErrors tells of events for which `filter.expression` could not be evaluated; such an event does not match.
+	// +optional
+	ExpressionErrors *ExpressionErrors `json:"expressionErrors,omitempty"`
+	// knownRisks are the names that a condition of type NewRiskDetected knows, the one told last at the end, at most 1000:
+	// beyond that, the one known longest is forgotten and would be told again.
+	// +optional
+	// +kubebuilder:validation:MaxItems=1000
+	// +kubebuilder:validation:items:MaxLength=256
+	// +listType=atomic
+	KnownRisks []string `json:"knownRisks,omitempty"`
 	// dampers are the state of the condition's dampers, newest first, at most 100. Empty before it first fired.
 	// +optional
 	// +kubebuilder:validation:MaxItems=100
@@ -268,6 +303,40 @@ type EffectiveThreshold struct {
 	// scope is what is counted.
 	// +required
 	Scope Scope `json:"scope"`
+	// computers is the number of computers that `auto` went by; unset without `auto`.
+	// +optional
+	Computers *int32 `json:"computers,omitempty"`
+}
+
+// WindowStatus is what a threshold's window holds.
+type WindowStatus struct {
+	// occurrences in the window.
+	// +required
+	Occurrences int64 `json:"occurrences"`
+	// computers is the number of different computers in the window.
+	// +required
+	Computers int32 `json:"computers"`
+	// time as of which this is.
+	// +required
+	Time metav1.Time `json:"time"`
+}
+
+// ExpressionErrors tells of events for which a filter's expression could not be evaluated.
+type ExpressionErrors struct {
+	// count of such events since the condition was created.
+	// +required
+	Count int64 `json:"count"`
+	// lastTime is when the latest of them was created.
+	// +required
+	LastTime metav1.Time `json:"lastTime"`
+	// event is the name of the latest of them.
+	// +required
+	// +kubebuilder:validation:MaxLength=253
+	Event string `json:"event"`
+	// message says what could not be evaluated.
+	// +required
+	// +kubebuilder:validation:MaxLength=1024
+	Message string `json:"message"`
 }
 
 // DamperStatus is the state of one damper.
@@ -285,6 +354,10 @@ type DamperStatus struct {
 	// until is when the damper ends; unset when it is not running.
 	// +optional
 	Until *metav1.Time `json:"until,omitempty"`
+	// clearedTime is when the condition cleared: the damper had ended and nothing had happened for a window. Unset since it
+	// last fired.
+	// +optional
+	ClearedTime *metav1.Time `json:"clearedTime,omitempty"`
 	// held is the number of occurrences held since the last notification.
 	// +optional
 	Held int64 `json:"held,omitempty"`
@@ -294,15 +367,19 @@ type DamperStatus struct {
 	UsedUpTo string `json:"usedUpTo,omitempty"`
 }
 
-// NotificationCondition declares what matters. It watches the events of its own namespace.
+// NotificationCondition declares what matters. It watches the events of its own namespace; in the operator's own namespace
+// it may watch others too.
 //
 // +kubebuilder:object:root=true
 // +kubebuilder:subresource:status
 // +kubebuilder:resource:scope=Namespaced,shortName=ntfcond,categories=tocsin
 // +kubebuilder:printcolumn:name="Type",type=string,JSONPath=`.spec.type`
 // +kubebuilder:printcolumn:name="Ready",type=string,JSONPath=`.status.conditions[?(@.type=="Ready")].status`
+// +kubebuilder:printcolumn:name="Matched",type=integer,JSONPath=`.status.matchedTotal`
 // +kubebuilder:printcolumn:name="Fired",type=integer,JSONPath=`.status.firedTotal`
 // +kubebuilder:printcolumn:name="Last-Fired",type=date,JSONPath=`.status.lastFiredTime`
+// +kubebuilder:printcolumn:name="Held",type=integer,JSONPath=`.status.held`,priority=1
+// +kubebuilder:printcolumn:name="Damper-Until",type=string,JSONPath=`.status.damperUntil`,priority=1
 // +kubebuilder:printcolumn:name="Reason",type=string,JSONPath=`.status.conditions[?(@.type=="Ready")].reason`,priority=1
 // +kubebuilder:printcolumn:name="Message",type=string,JSONPath=`.status.conditions[?(@.type=="Ready")].message`,priority=1
 // +kubebuilder:printcolumn:name="Age",type=date,JSONPath=`.metadata.creationTimestamp`

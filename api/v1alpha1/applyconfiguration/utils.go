@@ -57,6 +57,8 @@ func ForKind(kind schema.GroupVersionKind) interface{} {
 		return &apiv1alpha1.EventSnapshotApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("ExecChannel"):
 		return &apiv1alpha1.ExecChannelApplyConfiguration{}
+	case v1alpha1.SchemeGroupVersion.WithKind("ExpressionErrors"):
+		return &apiv1alpha1.ExpressionErrorsApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("FirewallRule"):
 		return &apiv1alpha1.FirewallRuleApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("InvolvedObject"):
@@ -111,6 +113,8 @@ func ForKind(kind schema.GroupVersionKind) interface{} {
 		return &apiv1alpha1.TLSSettingsApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("Trigger"):
 		return &apiv1alpha1.TriggerApplyConfiguration{}
+	case v1alpha1.SchemeGroupVersion.WithKind("WindowStatus"):
+		return &apiv1alpha1.WindowStatusApplyConfiguration{}
 
 	}
 	return nil

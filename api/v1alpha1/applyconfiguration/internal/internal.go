@@ -157,6 +157,9 @@ var schemaYAML = typed.YAMLObject(`types:
 - name: com.github.tocsin-dev.tocsin.api.v1alpha1.DamperStatus
   map:
     fields:
+    - name: clearedTime
+      type:
+        namedType: io.k8s.apimachinery.pkg.apis.meta.v1.Time
     - name: held
       type:
         scalar: numeric
@@ -246,6 +249,9 @@ var schemaYAML = typed.YAMLObject(`types:
 - name: com.github.tocsin-dev.tocsin.api.v1alpha1.EffectiveThreshold
   map:
     fields:
+    - name: computers
+      type:
+        scalar: numeric
     - name: count
       type:
         scalar: numeric
@@ -428,6 +434,9 @@ var schemaYAML = typed.YAMLObject(`types:
     - name: name
       type:
         scalar: string
+    - name: namespace
+      type:
+        scalar: string
     - name: network
       type:
         namedType: com.github.tocsin-dev.tocsin.api.v1alpha1.Network
@@ -478,6 +487,21 @@ var schemaYAML = typed.YAMLObject(`types:
     - name: timeout
       type:
         namedType: com.github.tocsin-dev.tocsin.api.v1alpha1.Duration
+- name: com.github.tocsin-dev.tocsin.api.v1alpha1.ExpressionErrors
+  map:
+    fields:
+    - name: count
+      type:
+        scalar: numeric
+    - name: event
+      type:
+        scalar: string
+    - name: lastTime
+      type:
+        namedType: io.k8s.apimachinery.pkg.apis.meta.v1.Time
+    - name: message
+      type:
+        scalar: string
 - name: com.github.tocsin-dev.tocsin.api.v1alpha1.FirewallRule
   map:
     fields:
@@ -724,15 +748,36 @@ var schemaYAML = typed.YAMLObject(`types:
           elementRelationship: associative
           keys:
           - type
+    - name: damperUntil
+      type:
+        namedType: io.k8s.apimachinery.pkg.apis.meta.v1.Time
     - name: dampers
       type:
         list:
           elementType:
             namedType: com.github.tocsin-dev.tocsin.api.v1alpha1.DamperStatus
           elementRelationship: atomic
+    - name: expressionErrors
+      type:
+        namedType: com.github.tocsin-dev.tocsin.api.v1alpha1.ExpressionErrors
     - name: firedTotal
       type:
         scalar: numeric
+    - name: held
+      type:
+        scalar: numeric
+    - name: heldTotal
+      type:
+        scalar: numeric
+    - name: knownRisks
+      type:
+        list:
+          elementType:
+            scalar: string
+          elementRelationship: atomic
+    - name: lastEvaluatedTime
+      type:
+        namedType: io.k8s.apimachinery.pkg.apis.meta.v1.Time
     - name: lastFiredTime
       type:
         namedType: io.k8s.apimachinery.pkg.apis.meta.v1.Time
@@ -748,6 +793,9 @@ var schemaYAML = typed.YAMLObject(`types:
     - name: threshold
       type:
         namedType: com.github.tocsin-dev.tocsin.api.v1alpha1.EffectiveThreshold
+    - name: window
+      type:
+        namedType: com.github.tocsin-dev.tocsin.api.v1alpha1.WindowStatus
 - name: com.github.tocsin-dev.tocsin.api.v1alpha1.NotificationSpec
   map:
     fields:
@@ -1048,6 +1096,9 @@ var schemaYAML = typed.YAMLObject(`types:
     - name: key
       type:
         scalar: string
+    - name: lastFiredTime
+      type:
+        namedType: io.k8s.apimachinery.pkg.apis.meta.v1.Time
     - name: lastTime
       type:
         namedType: io.k8s.apimachinery.pkg.apis.meta.v1.Time
@@ -1076,6 +1127,18 @@ var schemaYAML = typed.YAMLObject(`types:
   scalar: string
 - name: com.github.tocsin-dev.tocsin.api.v1alpha1.Wildcard
   scalar: string
+- name: com.github.tocsin-dev.tocsin.api.v1alpha1.WindowStatus
+  map:
+    fields:
+    - name: computers
+      type:
+        scalar: numeric
+    - name: occurrences
+      type:
+        scalar: numeric
+    - name: time
+      type:
+        namedType: io.k8s.apimachinery.pkg.apis.meta.v1.Time
 - name: io.k8s.apimachinery.pkg.apis.meta.v1.Condition
   map:
     fields:

@@ -18,7 +18,7 @@ type DamperApplyConfiguration struct {
 	// notification says how many were held; and so on each period until the rate falls.
 	Period *apiv1alpha1.DamperPeriod `json:"period,omitempty"`
 	// per is what a damper runs for: Condition (the default), Computer or Risk. With Risk, each risk is also counted by
-	// itself.
+	// itself. With type NewRiskDetected neither period nor per matter: each risk is told once.
 	Per *apiv1alpha1.DamperPer `json:"per,omitempty"`
 }
 

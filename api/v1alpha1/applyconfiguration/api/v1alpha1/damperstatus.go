@@ -22,6 +22,9 @@ type DamperStatusApplyConfiguration struct {
 	LastFiredTime *v1.Time `json:"lastFiredTime,omitempty"`
 	// until is when the damper ends; unset when it is not running.
 	Until *v1.Time `json:"until,omitempty"`
+	// clearedTime is when the condition cleared: the damper had ended and nothing had happened for a window. Unset since it
+	// last fired.
+	ClearedTime *v1.Time `json:"clearedTime,omitempty"`
 	// held is the number of occurrences held since the last notification.
 	Held *int64 `json:"held,omitempty"`
 	// usedUpTo is the resourceVersion of the event that last fired.
@@ -63,6 +66,14 @@ func (b *DamperStatusApplyConfiguration) WithLastFiredTime(value v1.Time) *Dampe
 // If called multiple times, the Until field is set to the value of the last call.
 func (b *DamperStatusApplyConfiguration) WithUntil(value v1.Time) *DamperStatusApplyConfiguration {
 	b.Until = &value
+	return b
+}
+
+// WithClearedTime sets the ClearedTime field in the declarative configuration to the given value
+// and returns the receiver, so that objects can be built by chaining "With" function invocations.
+// If called multiple times, the ClearedTime field is set to the value of the last call.
+func (b *DamperStatusApplyConfiguration) WithClearedTime(value v1.Time) *DamperStatusApplyConfiguration {
+	b.ClearedTime = &value
 	return b
 }
 

@@ -20,6 +20,8 @@ type EffectiveThresholdApplyConfiguration struct {
 	Window *apiv1alpha1.Duration `json:"window,omitempty"`
 	// scope is what is counted.
 	Scope *apiv1alpha1.Scope `json:"scope,omitempty"`
+	// computers is the number of computers that `auto` went by; unset without `auto`.
+	Computers *int32 `json:"computers,omitempty"`
 }
 
 // EffectiveThresholdApplyConfiguration constructs a declarative configuration of the EffectiveThreshold type for use with
@@ -49,5 +51,13 @@ func (b *EffectiveThresholdApplyConfiguration) WithWindow(value apiv1alpha1.Dura
 // If called multiple times, the Scope field is set to the value of the last call.
 func (b *EffectiveThresholdApplyConfiguration) WithScope(value apiv1alpha1.Scope) *EffectiveThresholdApplyConfiguration {
 	b.Scope = &value
+	return b
+}
+
+// WithComputers sets the Computers field in the declarative configuration to the given value
+// and returns the receiver, so that objects can be built by chaining "With" function invocations.
+// If called multiple times, the Computers field is set to the value of the last call.
+func (b *EffectiveThresholdApplyConfiguration) WithComputers(value int32) *EffectiveThresholdApplyConfiguration {
+	b.Computers = &value
 	return b
 }

@@ -40,7 +40,9 @@ type EventFilterApplyConfiguration struct {
 	EmailAlertRulesOnly *bool `json:"emailAlertRulesOnly,omitempty"`
 	// users concerned.
 	Users []apiv1alpha1.Wildcard `json:"users,omitempty"`
-	// expression is a CEL expression over `event` (its spec) that must be true, for what the other fields cannot say.
+	// expression is a CEL expression over `event` (its spec) that must be true, for what the other fields cannot say. It is
+	// asked last. An error while it is evaluated, such as a field that the event lacks, means no match; it is counted in
+	// the status.
 	Expression *string `json:"expression,omitempty"`
 }
 

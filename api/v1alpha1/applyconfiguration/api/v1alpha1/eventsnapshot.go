@@ -17,6 +17,8 @@ import (
 // EventSnapshot is a SecurityEvent as it was; the object itself may be gone.
 type EventSnapshotApplyConfiguration struct {
 	SecurityEventSpecApplyConfiguration `json:""`
+	// namespace of the SecurityEvent.
+	Namespace *string `json:"namespace,omitempty"`
 	// name of the SecurityEvent.
 	Name *string `json:"name,omitempty"`
 	// uid of the SecurityEvent.
@@ -168,6 +170,14 @@ func (b *EventSnapshotApplyConfiguration) WithAttributes(entries map[string]apiv
 	for k, v := range entries {
 		b.SecurityEventSpecApplyConfiguration.Attributes[k] = v
 	}
+	return b
+}
+
+// WithNamespace sets the Namespace field in the declarative configuration to the given value
+// and returns the receiver, so that objects can be built by chaining "With" function invocations.
+// If called multiple times, the Namespace field is set to the value of the last call.
+func (b *EventSnapshotApplyConfiguration) WithNamespace(value string) *EventSnapshotApplyConfiguration {
+	b.Namespace = &value
 	return b
 }
 

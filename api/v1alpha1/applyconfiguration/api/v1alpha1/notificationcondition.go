@@ -17,7 +17,8 @@ import (
 // NotificationConditionApplyConfiguration represents a declarative configuration of the NotificationCondition type for use
 // with apply.
 //
-// NotificationCondition declares what matters. It watches the events of its own namespace.
+// NotificationCondition declares what matters. It watches the events of its own namespace; in the operator's own namespace
+// it may watch others too.
 type NotificationConditionApplyConfiguration struct {
 	v1.TypeMetaApplyConfiguration `json:""`
 	// metadata of the object.

@@ -22,7 +22,8 @@ type NotificationConditionSpecApplyConfiguration struct {
 	Suspend *bool `json:"suspend,omitempty"`
 	// filter limits the condition to certain events; all its fields must hold. Unset: all events of the type.
 	Filter *EventFilterApplyConfiguration `json:"filter,omitempty"`
-	// namespaceSelector makes a condition in the operator's own namespace watch the selected namespaces too.
+	// namespaceSelector makes a condition in the operator's own namespace watch the events of the selected namespaces too,
+	// besides those of its own. An empty selector selects all namespaces. Elsewhere it may not be set.
 	NamespaceSelector *v1.LabelSelectorApplyConfiguration `json:"namespaceSelector,omitempty"`
 	// threshold is how many occurrences within how much time it takes. Unset: the preset's.
 	Threshold *ThresholdApplyConfiguration `json:"threshold,omitempty"`
@@ -31,7 +32,8 @@ type NotificationConditionSpecApplyConfiguration struct {
 	// actions are the channels to tell through. Unset: the namespace's channels with `default: true`; where there are none,
 	// the notification is kept in the log alone.
 	Actions []ActionApplyConfiguration `json:"actions,omitempty"`
-	// notifyWhenCleared sends one more note when the condition has been quiet for its window.
+	// notifyWhenCleared sends one more note when the condition has fired, its damper has ended, and nothing has met its
+	// filter for the length of its window. What happens after that note is told at once.
 	NotifyWhenCleared *bool `json:"notifyWhenCleared,omitempty"`
 }
 

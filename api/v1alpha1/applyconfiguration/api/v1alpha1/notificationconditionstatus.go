@@ -23,10 +23,26 @@ type NotificationConditionStatusApplyConfiguration struct {
 	Threshold *EffectiveThresholdApplyConfiguration `json:"threshold,omitempty"`
 	// matchedTotal counts the occurrences that met the filter since the condition was created.
 	MatchedTotal *int64 `json:"matchedTotal,omitempty"`
+	// heldTotal counts the occurrences that dampers held since the condition was created.
+	HeldTotal *int64 `json:"heldTotal,omitempty"`
 	// firedTotal counts the notifications of the condition since it was created.
 	FiredTotal *int64 `json:"firedTotal,omitempty"`
+	// lastEvaluatedTime is when the latest event was created that these numbers include.
+	LastEvaluatedTime *metav1.Time `json:"lastEvaluatedTime,omitempty"`
 	// lastFiredTime is when the condition last fired.
 	LastFiredTime *metav1.Time `json:"lastFiredTime,omitempty"`
+	// damperUntil is when the last of the running dampers ends; unset while none runs.
+	DamperUntil *metav1.Time `json:"damperUntil,omitempty"`
+	// held is the number of occurrences held since the last notification, by all dampers together.
+	Held *int64 `json:"held,omitempty"`
+	// window is what the threshold's window held when these numbers were written: of several windows (scope SingleComputer,
+	// a damper per Risk) the fullest. Unset while it is empty.
+	Window *WindowStatusApplyConfiguration `json:"window,omitempty"`
+	// expressionErrors tells of events for which `filter.expression` could not be evaluated; such an event does not match.
+	ExpressionErrors *ExpressionErrorsApplyConfiguration `json:"expressionErrors,omitempty"`
+	// knownRisks are the names that a condition of type NewRiskDetected knows, the one told last at the end, at most 1000:
+	// beyond that, the one known longest is forgotten and would be told again.
+	KnownRisks []string `json:"knownRisks,omitempty"`
 	// dampers are the state of the condition's dampers, newest first, at most 100. Empty before it first fired.
 	Dampers []DamperStatusApplyConfiguration `json:"dampers,omitempty"`
 	// checkpoint is the resourceVersion of the last event that these numbers include. It is stored now and then, not per
@@ -80,6 +96,14 @@ func (b *NotificationConditionStatusApplyConfiguration) WithMatchedTotal(value i
 	return b
 }
 
+// WithHeldTotal sets the HeldTotal field in the declarative configuration to the given value
+// and returns the receiver, so that objects can be built by chaining "With" function invocations.
+// If called multiple times, the HeldTotal field is set to the value of the last call.
+func (b *NotificationConditionStatusApplyConfiguration) WithHeldTotal(value int64) *NotificationConditionStatusApplyConfiguration {
+	b.HeldTotal = &value
+	return b
+}
+
 // WithFiredTotal sets the FiredTotal field in the declarative configuration to the given value
 // and returns the receiver, so that objects can be built by chaining "With" function invocations.
 // If called multiple times, the FiredTotal field is set to the value of the last call.
@@ -88,11 +112,61 @@ func (b *NotificationConditionStatusApplyConfiguration) WithFiredTotal(value int
 	return b
 }
 
+// WithLastEvaluatedTime sets the LastEvaluatedTime field in the declarative configuration to the given value
+// and returns the receiver, so that objects can be built by chaining "With" function invocations.
+// If called multiple times, the LastEvaluatedTime field is set to the value of the last call.
+func (b *NotificationConditionStatusApplyConfiguration) WithLastEvaluatedTime(value metav1.Time) *NotificationConditionStatusApplyConfiguration {
+	b.LastEvaluatedTime = &value
+	return b
+}
+
 // WithLastFiredTime sets the LastFiredTime field in the declarative configuration to the given value
 // and returns the receiver, so that objects can be built by chaining "With" function invocations.
 // If called multiple times, the LastFiredTime field is set to the value of the last call.
 func (b *NotificationConditionStatusApplyConfiguration) WithLastFiredTime(value metav1.Time) *NotificationConditionStatusApplyConfiguration {
 	b.LastFiredTime = &value
+	return b
+}
+
+// WithDamperUntil sets the DamperUntil field in the declarative configuration to the given value
+// and returns the receiver, so that objects can be built by chaining "With" function invocations.
+// If called multiple times, the DamperUntil field is set to the value of the last call.
+func (b *NotificationConditionStatusApplyConfiguration) WithDamperUntil(value metav1.Time) *NotificationConditionStatusApplyConfiguration {
+	b.DamperUntil = &value
+	return b
+}
+
+// WithHeld sets the Held field in the declarative configuration to the given value
+// and returns the receiver, so that objects can be built by chaining "With" function invocations.
+// If called multiple times, the Held field is set to the value of the last call.
+func (b *NotificationConditionStatusApplyConfiguration) WithHeld(value int64) *NotificationConditionStatusApplyConfiguration {
+	b.Held = &value
+	return b
+}
+
+// WithWindow sets the Window field in the declarative configuration to the given value
+// and returns the receiver, so that objects can be built by chaining "With" function invocations.
+// If called multiple times, the Window field is set to the value of the last call.
+func (b *NotificationConditionStatusApplyConfiguration) WithWindow(value *WindowStatusApplyConfiguration) *NotificationConditionStatusApplyConfiguration {
+	b.Window = value
+	return b
+}
+
+// WithExpressionErrors sets the ExpressionErrors field in the declarative configuration to the given value
+// and returns the receiver, so that objects can be built by chaining "With" function invocations.
+// If called multiple times, the ExpressionErrors field is set to the value of the last call.
+func (b *NotificationConditionStatusApplyConfiguration) WithExpressionErrors(value *ExpressionErrorsApplyConfiguration) *NotificationConditionStatusApplyConfiguration {
+	b.ExpressionErrors = value
+	return b
+}
+
+// WithKnownRisks adds the given value to the KnownRisks field in the declarative configuration
+// and returns the receiver, so that objects can be build by chaining "With" function invocations.
+// If called multiple times, values provided by each call will be appended to the KnownRisks field.
+func (b *NotificationConditionStatusApplyConfiguration) WithKnownRisks(values ...string) *NotificationConditionStatusApplyConfiguration {
+	for i := range values {
+		b.KnownRisks = append(b.KnownRisks, values[i])
+	}
 	return b
 }
 

@@ -21,7 +21,9 @@ type ThresholdApplyConfiguration struct {
 	// scope is what is counted: AnyComputer (all occurrences), SingleComputer (on each computer by itself) or
 	// DistinctComputers (different computers).
 	Scope *apiv1alpha1.Scope `json:"scope,omitempty"`
-	// auto chooses by the number of computers: fewer than 100: 2 in 1m; 100 to 1000: 5 in 1m; more: 10 in 1m.
+	// auto chooses by the number of computers: fewer than 100: 2 in 1m; 100 to 1000: 5 in 1m; more: 10 in 1m. The number is
+	// that of the computers in the events that are kept, or what the manager's flag --computers says. The status shows the
+	// choice.
 	Auto *bool `json:"auto,omitempty"`
 }
 

@@ -15,7 +15,8 @@ import (
 //
 // Trigger is what made a condition fire.
 type TriggerApplyConfiguration struct {
-	// reason is ThresholdReached, or StillReached when a damper ended and the rate had not fallen.
+	// reason is ThresholdReached, StillReached when a damper ended and the rate had not fallen, or Cleared when nothing has
+	// happened for the length of the window.
 	Reason *apiv1alpha1.TriggerReason `json:"reason,omitempty"`
 	// time of the decision.
 	Time *v1.Time `json:"time,omitempty"`
@@ -37,6 +38,8 @@ type TriggerApplyConfiguration struct {
 	LastTime *v1.Time `json:"lastTime,omitempty"`
 	// held is the number of occurrences held by the damper since the last notification.
 	Held *int64 `json:"held,omitempty"`
+	// lastFiredTime is, with reason Cleared, when the condition last fired.
+	LastFiredTime *v1.Time `json:"lastFiredTime,omitempty"`
 	// event is the latest event that counted.
 	Event *EventSnapshotApplyConfiguration `json:"event,omitempty"`
 	// upTo is the resourceVersion of the latest event that counted; a restart goes on from here.
@@ -138,6 +141,14 @@ func (b *TriggerApplyConfiguration) WithLastTime(value v1.Time) *TriggerApplyCon
 // If called multiple times, the Held field is set to the value of the last call.
 func (b *TriggerApplyConfiguration) WithHeld(value int64) *TriggerApplyConfiguration {
 	b.Held = &value
+	return b
+}
+
+// WithLastFiredTime sets the LastFiredTime field in the declarative configuration to the given value
+// and returns the receiver, so that objects can be built by chaining "With" function invocations.
+// If called multiple times, the LastFiredTime field is set to the value of the last call.
+func (b *TriggerApplyConfiguration) WithLastFiredTime(value v1.Time) *TriggerApplyConfiguration {
+	b.LastFiredTime = &value
 	return b
 }
 
