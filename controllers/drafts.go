@@ -68,7 +68,7 @@ func (e *Evaluator) settle(d *draft) {
 	*d.drafts--
 	e.mu.Unlock()
 	e.dirty[d.condition] = struct{}{}
-	e.flushAt = time.Time{}
+	e.flushAt = earliest(e.flushAt, e.flushed.Add(firedInterval))
 }
 
 // create writes one Notification and says whether the draft is settled.
@@ -82,6 +82,9 @@ func (e *Evaluator) create(ctx context.Context, d *draft) bool {
 	switch {
 	case err == nil:
 		notificationsFired.WithLabelValues(string(d.firing.Reason)).Inc()
+		decisionSeconds.Observe(e.clock.Since(d.firing.Time).Seconds())
+		e.recorder.Eventf(d.firing.Rule.Condition, notification, corev1.EventTypeNormal, reasonFired, actionNotify, "%s",
+			told(notification))
 		log.Info("Notification created")
 		return true
 	case apierrors.IsAlreadyExists(err):

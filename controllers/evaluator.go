@@ -13,18 +13,24 @@ import (
 
 	"github.com/go-logr/logr"
 	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/client-go/tools/events"
 	"k8s.io/utils/clock"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/event"
 
 	"github.com/tocsin-dev/tocsin/api/v1alpha1"
-	"github.com/tocsin-dev/tocsin/internal/journal"
 	"github.com/tocsin-dev/tocsin/internal/match"
 	"github.com/tocsin-dev/tocsin/internal/plan"
 )
 
-// flushInterval is how often, at most, the numbers of a condition that did not fire are written to its status.
-const flushInterval = 10 * time.Second
+const (
+	// flushInterval is how often, at most, the numbers of a condition that did not fire are written to its status.
+	flushInterval = 10 * time.Second
+	// firedInterval is how often, at most, those of one are that did.
+	firedInterval = time.Second
+	// inFlight is how long a timer waits for events that were created before it was due and are still on their way.
+	inFlight = time.Second
+)
 
 // changedBuffer is how many conditions may wait to be told of at once; the others wait for the next flush.
 const changedBuffer = 1024
@@ -37,6 +43,7 @@ type Evaluator struct {
 	watching client.WithWatch
 	clock    clock.Clock
 	log      logr.Logger
+	recorder events.EventRecorder
 	events   *eventLog
 	// changed tells the reconciler of conditions whose numbers have changed.
 	changed chan event.GenericEvent
@@ -49,12 +56,13 @@ type Evaluator struct {
 	watches map[types.NamespacedName]*follower
 	index   *match.Index[*follower]
 	outbox  []*draft
-	// due holds when dampers end, the earliest first. An entry counts while it is what its follower says.
+	// due holds when followers next have something to do, the earliest first. An entry counts while it is what its follower says.
 	due deadlines
 
 	// dirty and flushAt belong to the loop.
 	dirty   map[types.NamespacedName]struct{}
 	flushAt time.Time
+	flushed time.Time
 }
 
 // follower is one condition that is followed; a suspended or invalid one is not active but keeps its dampers.
@@ -62,6 +70,8 @@ type follower struct {
 	key    types.NamespacedName
 	watch  *plan.Watch
 	active bool
+	// namespaces are those whose events count, in order.
+	namespaces []string
 	// drafts counts the notifications of the condition that are decided but not written; the status may not go past them.
 	// The followers of all generations share it.
 	drafts *int
@@ -69,7 +79,7 @@ type follower struct {
 	noted time.Time
 }
 
-// deadline is when a damper of a follower ends.
+// deadline is when a follower next has something to do: a damper ends, or a window is empty.
 type deadline struct {
 	at       time.Time
 	follower *follower
@@ -89,9 +99,9 @@ func (d *deadlines) Pop() any {
 }
 
 // NewEvaluator returns an Evaluator; the manager starts it.
-func NewEvaluator(c client.Client, watching client.WithWatch, clk clock.Clock, log logr.Logger) *Evaluator {
+func NewEvaluator(c client.Client, watching client.WithWatch, recorder events.EventRecorder, clk clock.Clock, log logr.Logger) *Evaluator {
 	return &Evaluator{
-		client: c, watching: watching, clock: clk, log: log,
+		client: c, watching: watching, recorder: recorder, clock: clk, log: log,
 		events:  newEventLog(log),
 		changed: make(chan event.GenericEvent, changedBuffer),
 		wake:    make(chan struct{}, 1),
@@ -166,10 +176,17 @@ func (e *Evaluator) observe(r record) {
 	started := e.clock.Now()
 	e.mu.Lock()
 	defer e.mu.Unlock()
+	event := plan.NewEvent(r.event, r.position)
 	e.index.Candidates(r.event.Namespace, string(r.event.Spec.Type), func(f *follower) {
-		verdict, firings := f.watch.Observe(r.event, r.position)
-		if verdict == match.Matched {
+		held := f.watch.Held()
+		verdict, firings := f.watch.Observe(event)
+		switch verdict {
+		case match.Matched:
 			eventsMatched.Inc()
+			occurrencesHeld.Add(float64(f.watch.Held() - held))
+			e.dirty[f.key] = struct{}{}
+		case match.ExpressionFailed:
+			expressionErrors.Inc()
 			e.dirty[f.key] = struct{}{}
 		}
 		e.enqueue(f, firings)
@@ -177,17 +194,17 @@ func (e *Evaluator) observe(r record) {
 	evaluationSeconds.Observe(e.clock.Since(started).Seconds())
 }
 
-// advance decides about dampers that have ended and returns when the next one does.
+// advance decides about what has become due and returns when it is to be called for the next.
 func (e *Evaluator) advance() time.Time {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	now := e.clock.Now()
+	now := e.clock.Now().Add(-inFlight)
 	for len(e.due) > 0 {
 		next := e.due[0]
 		due, ok := next.follower.watch.NextDue()
 		outdated := e.watches[next.follower.key] != next.follower || !ok || !due.Equal(next.at)
 		if !outdated && next.at.After(now) {
-			return next.at
+			return next.at.Add(inFlight)
 		}
 		heap.Pop(&e.due)
 		if !outdated {
@@ -198,7 +215,7 @@ func (e *Evaluator) advance() time.Time {
 	return time.Time{}
 }
 
-// enqueue puts what a follower is to tell into the outbox, and notes when its next damper ends; the caller holds the lock.
+// enqueue puts what a follower is to tell into the outbox, and notes when it is next due; the caller holds the lock.
 func (e *Evaluator) enqueue(f *follower, firings []plan.Firing) {
 	for _, firing := range firings {
 		*f.drafts++
@@ -224,7 +241,7 @@ func (e *Evaluator) flush() time.Time {
 			delete(e.dirty, key)
 		}
 	}
-	e.flushAt = now.Add(flushInterval)
+	e.flushed, e.flushAt = now, now.Add(flushInterval)
 	if len(e.dirty) > 0 {
 		return e.flushAt
 	}
@@ -243,126 +260,11 @@ func (e *Evaluator) tell(key types.NamespacedName) bool {
 	}
 }
 
-// Follow begins to follow a condition, or its new generation. Events that were created since its checkpoint are evaluated
-// before it returns. One that is not active is remembered, but what happens meanwhile is not evaluated later.
-func (e *Evaluator) Follow(ctx context.Context, condition *v1alpha1.NotificationCondition, active bool) error {
-	if err := e.events.waitForSync(ctx); err != nil {
-		return err
-	}
-	key := client.ObjectKeyFromObject(condition)
-	if e.follows(condition, active) {
-		return nil
-	}
-	rule, err := plan.Compile(condition.DeepCopy())
-	if err != nil {
-		e.rest(key)
-		return err
-	}
-	var log v1alpha1.NotificationList
-	if err := e.client.List(ctx, &log, client.InNamespace(key.Namespace),
-		client.MatchingFields{indexByCondition: string(condition.UID)}); err != nil {
-		return err
-	}
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	defer e.signal()
-	old := e.watches[key]
-	f := &follower{key: key, watch: plan.NewWatch(rule), active: active, drafts: new(int)}
-	resting := wasInactive(condition)
-	if old != nil && old.watch.Rule().Condition.UID == condition.UID {
-		f.watch.Inherit(old.watch)
-		f.drafts = old.drafts
-		resting = !old.active
-	} else {
-		f.watch.Resume(&condition.Status, journal.Newest(log.Items))
-	}
-	e.replace(old, f)
-	e.catchUp(f, resting)
-	return nil
-}
-
-// catchUp takes the events that exist already through a condition that is followed from now on. Of a condition that was at
-// rest, what was created before it was changed is left out: the resourceVersions of one cluster have one order.
-func (e *Evaluator) catchUp(f *follower, resting bool) {
-	if !f.active {
-		return
-	}
-	records := e.events.snapshot(f.key.Namespace)
-	if resting {
-		f.watch.Skip(plan.ParsePosition(f.watch.Rule().Condition.ResourceVersion))
-	}
-	e.enqueue(f, nil)
-	for _, r := range records {
-		_, firings := f.watch.Observe(r.event, r.position)
-		e.enqueue(f, firings)
-	}
-}
-
-func (e *Evaluator) replace(old, f *follower) {
-	if old != nil {
-		e.index.Delete(old)
-	}
-	e.watches[f.key] = f
-	if f.active {
-		e.index.Put(f, f.key.Namespace, f.watch.Rule().Filter)
-	}
-}
-
-func (e *Evaluator) follows(condition *v1alpha1.NotificationCondition, active bool) bool {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	f := e.watches[client.ObjectKeyFromObject(condition)]
-	if f == nil {
-		return false
-	}
-	known := f.watch.Rule().Condition
-	return known.UID == condition.UID && known.Generation == condition.Generation && f.active == active
-}
-
-// rest stops the evaluation of a condition that cannot be followed as it is now.
-func (e *Evaluator) rest(key types.NamespacedName) {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	if f := e.watches[key]; f != nil {
-		e.index.Delete(f)
-		f.active = false
-	}
-}
-
-// Unfollow forgets a condition that was deleted.
-func (e *Evaluator) Unfollow(key types.NamespacedName) {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	if f := e.watches[key]; f != nil {
-		e.index.Delete(f)
-		delete(e.watches, key)
-	}
-}
-
-// Describe writes a condition's numbers into its status. While a notification of it is decided but not written they
-// stay as they were, so that a restart decides it again.
-func (e *Evaluator) Describe(key types.NamespacedName, status *v1alpha1.NotificationConditionStatus) {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	if f := e.watches[key]; f != nil && *f.drafts == 0 {
-		f.watch.Describe(status)
-	}
-}
-
 func (e *Evaluator) signal() {
 	select {
 	case e.wake <- struct{}{}:
 	default:
 	}
-}
-
-// wasInactive says whether the status tells that the condition was not evaluated when it was last looked at.
-func wasInactive(condition *v1alpha1.NotificationCondition) bool {
-	switch readyReason(condition) {
-	case v1alpha1.ReasonSuspended, v1alpha1.ReasonInvalid, v1alpha1.ReasonNotImplemented:
-		return true
-	}
-	return false
 }
 
 func earliest(times ...time.Time) time.Time {

@@ -38,6 +38,7 @@ type eventLog struct {
 	// ordered holds the known records of each namespace in order.
 	ordered map[string][]record
 	queue   []record
+	census  census
 	wake    chan struct{}
 	synced  chan struct{}
 	once    sync.Once
@@ -45,7 +46,7 @@ type eventLog struct {
 
 func newEventLog(log logr.Logger) *eventLog {
 	return &eventLog{
-		log: log, known: map[types.UID]record{}, ordered: map[string][]record{},
+		log: log, known: map[types.UID]record{}, ordered: map[string][]record{}, census: census{},
 		wake: make(chan struct{}, 1), synced: make(chan struct{}),
 	}
 }
@@ -79,11 +80,25 @@ func (l *eventLog) waitForSync(ctx context.Context) error {
 	}
 }
 
-// snapshot returns the records of a namespace in order.
-func (l *eventLog) snapshot(namespace string) []record {
+// snapshot returns the records of some namespaces in order.
+func (l *eventLog) snapshot(namespaces []string) []record {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return slices.Clone(l.ordered[namespace])
+	var records []record
+	for _, namespace := range namespaces {
+		records = append(records, l.ordered[namespace]...)
+	}
+	if len(namespaces) > 1 {
+		slices.SortFunc(records, byPosition)
+	}
+	return records
+}
+
+// computers is the number of different computers in the events of some namespaces.
+func (l *eventLog) computers(namespaces []string) int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.census.count(namespaces)
 }
 
 // take returns the records queued since the last call, in order.
@@ -136,10 +151,12 @@ func (l *eventLog) add(event *v1alpha1.SecurityEvent) {
 	records := l.ordered[event.Namespace]
 	i, _ := slices.BinarySearchFunc(records, r, byPosition)
 	l.ordered[event.Namespace] = slices.Insert(records, i, r)
+	l.census.add(event, 1)
 }
 
 func (l *eventLog) remove(r record) {
 	delete(l.known, r.event.UID)
+	l.census.add(r.event, -1)
 	namespace := r.event.Namespace
 	records := l.ordered[namespace]
 	if i, ok := slices.BinarySearchFunc(records, r, byPosition); ok {

@@ -85,7 +85,7 @@ func TestEventLog(t *testing.T) {
 			if got := names(l.take()); got != tc.queued {
 				t.Errorf("queued %q, want %q", got, tc.queued)
 			}
-			if got := names(l.snapshot("ns")); got != tc.snapshot {
+			if got := names(l.snapshot([]string{"ns"})); got != tc.snapshot {
 				t.Errorf("holds %q, want %q", got, tc.snapshot)
 			}
 			if again := l.take(); len(again) > 0 {

@@ -20,6 +20,13 @@ var (
 	eventsMatched = prometheus.NewCounter(prometheus.CounterOpts{
 		Name: "tocsin_events_matched_total", Help: "Times that a SecurityEvent met the filter of a NotificationCondition.",
 	})
+	occurrencesHeld = prometheus.NewCounter(prometheus.CounterOpts{
+		Name: "tocsin_occurrences_held_total", Help: "Occurrences that were held by a damper.",
+	})
+	expressionErrors = prometheus.NewCounter(prometheus.CounterOpts{
+		Name: "tocsin_expression_errors_total",
+		Help: "Times that a filter's expression could not be evaluated for an event; the condition's status tells more.",
+	})
 	evaluationSeconds = prometheus.NewHistogram(prometheus.HistogramOpts{
 		Name: "tocsin_evaluation_seconds", Help: "Time that one SecurityEvent took through all conditions.",
 		Buckets: prometheus.ExponentialBuckets(1e-6, 4, 12),
@@ -30,6 +37,12 @@ var (
 	notificationsLost = prometheus.NewCounter(prometheus.CounterOpts{
 		Name: "tocsin_notifications_lost_total",
 		Help: "Notifications that the API server refused for good; each is an error in the manager's log.",
+	})
+	decisionSeconds = prometheus.NewHistogram(prometheus.HistogramOpts{
+		Name: "tocsin_decision_seconds",
+		Help: "Time from what made a condition fire, the creation of an event or the end of a damper, to its Notification.",
+		// The API server tells times of creation in whole seconds.
+		Buckets: prometheus.ExponentialBuckets(0.125, 2, 12),
 	})
 	deliveryAttempts = prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "tocsin_delivery_attempts_total", Help: "Attempts to deliver, by channel type and how they ended.",
@@ -44,9 +57,12 @@ var (
 )
 
 func init() {
-	metrics.Registry.MustRegister(eventsReceived, eventsUnreadable, eventsMatched, evaluationSeconds, notificationsFired, notificationsLost,
+	metrics.Registry.MustRegister(eventsReceived, eventsUnreadable, eventsMatched, occurrencesHeld, expressionErrors,
+		evaluationSeconds, notificationsFired, notificationsLost, decisionSeconds,
 		deliveryAttempts, deliveriesFinished, deliverySeconds)
-	for _, reason := range []v1alpha1.TriggerReason{v1alpha1.TriggerThresholdReached, v1alpha1.TriggerStillReached} {
+	for _, reason := range []v1alpha1.TriggerReason{
+		v1alpha1.TriggerThresholdReached, v1alpha1.TriggerStillReached, v1alpha1.TriggerCleared,
+	} {
 		notificationsFired.WithLabelValues(string(reason))
 	}
 	for _, state := range []v1alpha1.DeliveryState{

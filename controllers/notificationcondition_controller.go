@@ -5,10 +5,15 @@ package controllers
 import (
 	"context"
 	"fmt"
+	"slices"
+	"time"
 
+	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/equality"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/client-go/tools/events"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/builder"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -22,15 +27,25 @@ import (
 	"github.com/tocsin-dev/tocsin/internal/verify"
 )
 
+// censusInterval is how often a threshold that is chosen by the number of computers is looked at anew.
+const censusInterval = time.Minute
+
 // ConditionReconciler checks each NotificationCondition, hands it to the Evaluator, and is the one writer of its status.
 type ConditionReconciler struct {
 	client.Client
 	Evaluator *Evaluator
+	Recorder  events.EventRecorder
+	// Surroundings are what a condition is checked against.
+	Surroundings verify.Surroundings
+	// Computers is the number of computers that threshold.auto goes by. 0: those in the events that are kept.
+	Computers int32
 }
 
 // +kubebuilder:rbac:groups=tocsin.dev,resources=notificationconditions,verbs=get;list;watch
 // +kubebuilder:rbac:groups=tocsin.dev,resources=notificationconditions/status,verbs=get;patch
 // +kubebuilder:rbac:groups=tocsin.dev,resources=securityevents,verbs=list;watch
+// +kubebuilder:rbac:groups="",resources=namespaces,verbs=get;list;watch
+// +kubebuilder:rbac:groups=events.k8s.io,resources=events,verbs=create;patch
 
 // Reconcile makes the Evaluator follow the condition as it is now and writes what there is to know into its status.
 func (r *ConditionReconciler) Reconcile(ctx context.Context, request ctrl.Request) (ctrl.Result, error) {
@@ -42,8 +57,12 @@ func (r *ConditionReconciler) Reconcile(ctx context.Context, request ctrl.Reques
 		}
 		return ctrl.Result{}, fmt.Errorf("getting the condition: %w", err)
 	}
-	verdict := verify.Condition(condition)
-	if err := r.Evaluator.Follow(ctx, condition, verdict.Ready); err != nil && verdict.Ready {
+	verdict := verify.Condition(condition, r.Surroundings)
+	how, err := r.following(ctx, condition, verdict.Ready)
+	if err != nil {
+		return ctrl.Result{}, err
+	}
+	if err := r.Evaluator.Follow(ctx, condition, how); err != nil && verdict.Ready {
 		return ctrl.Result{}, fmt.Errorf("following the condition: %w", err)
 	}
 	if verdict.Ready {
@@ -55,7 +74,35 @@ func (r *ConditionReconciler) Reconcile(ctx context.Context, request ctrl.Reques
 			verdict = *missing
 		}
 	}
-	return ctrl.Result{}, r.writeStatus(ctx, condition, verdict)
+	var result ctrl.Result
+	if t := condition.Spec.Threshold; t != nil && t.Auto && verdict.Ready {
+		result.RequeueAfter = censusInterval
+	}
+	return result, r.writeStatus(ctx, condition, verdict)
+}
+
+// following gathers how the condition is to be followed.
+func (r *ConditionReconciler) following(ctx context.Context, condition *v1alpha1.NotificationCondition, active bool) (Following, error) {
+	how := Following{Active: active, Namespaces: []string{condition.Namespace}, Computers: r.Computers}
+	if active && condition.Spec.NamespaceSelector != nil {
+		selector, err := metav1.LabelSelectorAsSelector(condition.Spec.NamespaceSelector)
+		if err != nil {
+			return how, fmt.Errorf("reading the namespace selector: %w", err)
+		}
+		var namespaces corev1.NamespaceList
+		if err := r.List(ctx, &namespaces, client.MatchingLabelsSelector{Selector: selector}); err != nil {
+			return how, fmt.Errorf("listing the namespaces: %w", err)
+		}
+		for i := range namespaces.Items {
+			how.Namespaces = append(how.Namespaces, namespaces.Items[i].Name)
+		}
+		slices.Sort(how.Namespaces)
+		how.Namespaces = slices.Compact(how.Namespaces)
+	}
+	if how.Computers == 0 {
+		how.Computers = r.Evaluator.Computers(how.Namespaces)
+	}
+	return how, nil
 }
 
 // missingChannel says which action names a channel that cannot be told through. Events are evaluated all the same, and
@@ -92,6 +139,9 @@ func (r *ConditionReconciler) writeStatus(ctx context.Context, condition *v1alph
 	if err := client.IgnoreNotFound(r.Status().Patch(ctx, condition, patch)); err != nil {
 		return fmt.Errorf("writing the condition's status: %w", err)
 	}
+	if now, was := condition.Status.ExpressionErrors, before.Status.ExpressionErrors; now != nil && (was == nil || now.Count > was.Count) {
+		r.Recorder.Eventf(condition, nil, corev1.EventTypeWarning, reasonExpressionFailed, actionEvaluate, "%s", unevaluated(now))
+	}
 	return nil
 }
 
@@ -102,6 +152,8 @@ func (r *ConditionReconciler) setupWithManager(mgr ctrl.Manager) error {
 		For(&v1alpha1.NotificationCondition{}, builder.WithPredicates(predicate.GenerationChangedPredicate{})).
 		Watches(&v1alpha1.NotificationChannel{}, handler.EnqueueRequestsFromMapFunc(r.conditionsOf),
 			builder.WithPredicates(predicate.GenerationChangedPredicate{})).
+		Watches(&corev1.Namespace{}, handler.EnqueueRequestsFromMapFunc(r.conditionsThatSelect),
+			builder.WithPredicates(predicate.LabelChangedPredicate{})).
 		WatchesRawSource(source.Channel(r.Evaluator.changed, &handler.EnqueueRequestForObject{})).
 		Complete(quietConflicts(r))
 }
@@ -117,6 +169,25 @@ func (r *ConditionReconciler) conditionsOf(ctx context.Context, channel client.O
 	requests := make([]reconcile.Request, 0, len(conditions.Items))
 	for i := range conditions.Items {
 		requests = append(requests, reconcile.Request{NamespacedName: client.ObjectKeyFromObject(&conditions.Items[i])})
+	}
+	return requests
+}
+
+// conditionsThatSelect finds the conditions that watch other namespaces: all are in the operator's own.
+func (r *ConditionReconciler) conditionsThatSelect(ctx context.Context, namespace client.Object) []reconcile.Request {
+	if r.Surroundings.OperatorNamespace == "" {
+		return nil
+	}
+	var conditions v1alpha1.NotificationConditionList
+	if err := r.List(ctx, &conditions, client.InNamespace(r.Surroundings.OperatorNamespace)); err != nil {
+		ctrl.LoggerFrom(ctx).Error(err, "Conditions that select namespaces not found", "namespace", namespace.GetName())
+		return nil
+	}
+	var requests []reconcile.Request
+	for i := range conditions.Items {
+		if c := &conditions.Items[i]; c.Spec.NamespaceSelector != nil {
+			requests = append(requests, reconcile.Request{NamespacedName: client.ObjectKeyFromObject(c)})
+		}
 	}
 	return requests
 }

@@ -15,6 +15,7 @@ import (
 
 	"github.com/tocsin-dev/tocsin/internal/notify"
 	"github.com/tocsin-dev/tocsin/internal/notify/smtp"
+	"github.com/tocsin-dev/tocsin/internal/verify"
 )
 
 // Options are what the controllers need to know beyond the manager.
@@ -27,6 +28,10 @@ type Options struct {
 	Grace time.Duration
 	// HelloName is what to say hello to mail servers as. Empty: the host's name.
 	HelloName string
+	// Namespace is the operator's own. Empty: not known.
+	Namespace string
+	// Computers is the number of computers that threshold.auto goes by. 0: those in the events that are kept.
+	Computers int32
 }
 
 // DefaultDeliveryWorkers is how many deliveries may be under way at once. A channel gets a sixteenth, a namespace a quarter.
@@ -53,7 +58,8 @@ func Setup(ctx context.Context, mgr ctrl.Manager, options Options) error {
 	if err != nil {
 		return fmt.Errorf("making a client that watches: %w", err)
 	}
-	evaluator := NewEvaluator(mgr.GetClient(), watching, options.Clock, mgr.GetLogger().WithName("evaluator"))
+	recorder := mgr.GetEventRecorder("tocsin")
+	evaluator := NewEvaluator(mgr.GetClient(), watching, recorder, options.Clock, mgr.GetLogger().WithName("evaluator"))
 	if err := mgr.Add(evaluator); err != nil {
 		return fmt.Errorf("adding the evaluator: %w", err)
 	}
@@ -62,8 +68,11 @@ func Setup(ctx context.Context, mgr ctrl.Manager, options Options) error {
 	}
 	senders := Senders{Credentials: Credentials{Reader: mgr.GetAPIReader()}, HelloName: options.HelloName}
 	for name, reconciler := range map[string]interface{ setupWithManager(ctrl.Manager) error }{
-		"condition": &ConditionReconciler{Client: mgr.GetClient(), Evaluator: evaluator},
-		"channel":   &ChannelReconciler{Client: mgr.GetClient(), Senders: senders},
+		"condition": &ConditionReconciler{
+			Client: mgr.GetClient(), Evaluator: evaluator, Recorder: recorder,
+			Surroundings: verify.Surroundings{OperatorNamespace: options.Namespace}, Computers: options.Computers,
+		},
+		"channel": &ChannelReconciler{Client: mgr.GetClient(), Senders: senders},
 		"delivery": &DeliveryReconciler{
 			Client: mgr.GetClient(), Live: mgr.GetAPIReader(), Clock: options.Clock,
 			Senders: senders,

@@ -262,7 +262,7 @@ type NotificationConditionStatus struct {
 	// +optional
 	Held int64 `json:"held,omitempty"`
 	// window is what the threshold's window held when these numbers were written: of several windows (scope SingleComputer,
-	// a damper per Risk) the fullest. Unset while it is empty.
+	// a damper per Risk) the one that the latest event counts in. Unset while it is empty.
 	// +optional
 	Window *WindowStatus `json:"window,omitempty"`
 	// expressionErrors tells of events for which `filter.expression` could not be evaluated; such an event does not match.
@@ -351,6 +351,9 @@ type DamperStatus struct {
 	// lastFiredTime is when it last fired.
 	// +required
 	LastFiredTime metav1.Time `json:"lastFiredTime"`
+	// lastTime is when the latest event was created that concerned this damper.
+	// +optional
+	LastTime *metav1.Time `json:"lastTime,omitempty"`
 	// until is when the damper ends; unset when it is not running.
 	// +optional
 	Until *metav1.Time `json:"until,omitempty"`

@@ -168,6 +168,10 @@ func (in *Damper) DeepCopy() *Damper {
 func (in *DamperStatus) DeepCopyInto(out *DamperStatus) {
 	*out = *in
 	in.LastFiredTime.DeepCopyInto(&out.LastFiredTime)
+	if in.LastTime != nil {
+		in, out := &in.LastTime, &out.LastTime
+		*out = (*in).DeepCopy()
+	}
 	if in.Until != nil {
 		in, out := &in.Until, &out.Until
 		*out = (*in).DeepCopy()

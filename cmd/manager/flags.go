@@ -3,8 +3,12 @@
 package main
 
 import (
+	"errors"
 	"flag"
 	"fmt"
+	"os"
+	"strconv"
+	"strings"
 	"time"
 
 	"github.com/go-logr/logr"
@@ -52,6 +56,17 @@ func parseFlags(flags *flag.FlagSet, args []string) (*options, error) {
 		"`namespace` of the Lease (default: the namespace that the manager runs in)")
 	flags.DurationVar(&o.leaseDuration, "leader-election-lease", 8*time.Second,
 		"how long a leader that was killed keeps its lease; another one takes over a moment later")
+	flags.StringVar(&o.controllers.Namespace, "namespace", ownNamespace(),
+		"the operator's own `namespace`, where conditions may watch other namespaces too (default: the one it runs in)")
+	flags.Func("computers", "`number` of computers that threshold.auto goes by (default: those in the events that are kept)",
+		func(value string) error {
+			n, err := strconv.ParseInt(value, 10, 32)
+			if err != nil || n < 1 {
+				return errors.New("must be a number of at least 1")
+			}
+			o.controllers.Computers = int32(n)
+			return nil
+		})
 	flags.IntVar(&o.controllers.DeliveryWorkers, "delivery-workers", controllers.DefaultDeliveryWorkers,
 		"deliveries under way at once; a channel gets a sixteenth of them, a namespace a quarter")
 	flags.DurationVar(&o.controllers.Grace, "delivery-grace", controllers.DefaultGrace,
@@ -72,6 +87,18 @@ func parseFlags(flags *flag.FlagSet, args []string) (*options, error) {
 		return nil, fmt.Errorf("--leader-election-lease is %s; it must be at least 4s", o.leaseDuration)
 	}
 	return o, nil
+}
+
+// ownNamespace is the namespace of the pod that this is, or empty.
+func ownNamespace() string {
+	if namespace := os.Getenv("POD_NAMESPACE"); namespace != "" {
+		return namespace
+	}
+	namespace, err := os.ReadFile("/var/run/secrets/kubernetes.io/serviceaccount/namespace")
+	if err != nil {
+		return ""
+	}
+	return strings.TrimSpace(string(namespace))
 }
 
 func (o *options) logger() logr.Logger { return zap.New(zap.UseFlagOptions(&o.zap)) }

@@ -74,6 +74,21 @@ func (d Damper) Expire(s State, reached bool) (Decision, State) {
 	return Close, s
 }
 
+// Clear is the state after a note that all is quiet: the next number, and nothing held.
+func (d Damper) Clear(s State) State {
+	return State{Sequence: s.Sequence + 1, LastFired: s.LastFired}
+}
+
+// Quiet is the earliest time at which a damper that last fired has nothing more to tell, if nothing has happened since the
+// given time: it has ended, and a window has passed since both.
+func (d Damper) Quiet(s State, last time.Time) time.Time {
+	quiet := s.LastFired.Add(max(d.Period, d.Window))
+	if silent := last.Add(d.Window); silent.After(quiet) {
+		return silent
+	}
+	return quiet
+}
+
 // Resume is the state after the notification with this sequence number was decided at this time.
 func (d Damper) Resume(sequence int64, firedAt time.Time) State {
 	return d.fired(State{Sequence: sequence - 1}, firedAt)

@@ -64,7 +64,7 @@ func eicar() *v1alpha1.SecurityEvent {
 
 func firing(t *testing.T, condition *v1alpha1.NotificationCondition) plan.Firing {
 	t.Helper()
-	rule, err := plan.Compile(condition)
+	rule, err := plan.Compile(condition, 0)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -76,30 +76,6 @@ func Same(a, b *v1alpha1.Notification) bool {
 	return x != nil && y != nil && x.Reason == y.Reason && x.UpTo == y.UpTo && x.Time.Equal(&y.Time)
 }
 
-// Newest returns, of each condition and key, the Notification with the highest sequence number.
-func Newest(log []v1alpha1.Notification) []*v1alpha1.Notification {
-	type about struct {
-		condition types.UID
-		key       string
-	}
-	newest := map[about]*v1alpha1.Notification{}
-	for i := range log {
-		spec := &log[i].Spec
-		if spec.Condition == nil || spec.Trigger == nil {
-			continue
-		}
-		k := about{spec.Condition.UID, spec.Trigger.Key}
-		if old := newest[k]; old == nil || old.Spec.Trigger.Sequence < spec.Trigger.Sequence {
-			newest[k] = &log[i]
-		}
-	}
-	list := make([]*v1alpha1.Notification, 0, len(newest))
-	for _, n := range newest {
-		list = append(list, n)
-	}
-	return list
-}
-
 // actions are the condition's own, or one for each default channel.
 func actions(condition *v1alpha1.NotificationCondition, channels []v1alpha1.NotificationChannel) []v1alpha1.Action {
 	if len(condition.Spec.Actions) > 0 {
@@ -182,12 +158,19 @@ func triggerOf(f plan.Firing) *v1alpha1.Trigger {
 		ComputerNames: f.Window.ComputerNames, Risks: f.Window.Risks,
 		Held: f.Held, UpTo: plan.FormatPosition(f.UpTo),
 	}
+	if !f.LastFired.IsZero() {
+		fired := metav1.NewTime(f.LastFired)
+		t.LastFiredTime = &fired
+	}
 	if !f.Window.First.IsZero() {
 		first, last := metav1.NewTime(f.Window.First), metav1.NewTime(f.Window.Last)
 		t.FirstTime, t.LastTime = &first, &last
 	}
 	if f.Event != nil {
-		t.Event = &v1alpha1.EventSnapshot{SecurityEventSpec: *f.Event.Spec.DeepCopy(), Name: f.Event.Name, UID: f.Event.UID}
+		t.Event = &v1alpha1.EventSnapshot{
+			SecurityEventSpec: *f.Event.Spec.DeepCopy(),
+			Namespace:         f.Event.Namespace, Name: f.Event.Name, UID: f.Event.UID,
+		}
 		if t.Event.Time == nil {
 			t.Event.Time = f.Event.CreationTimestamp.DeepCopy()
 		}

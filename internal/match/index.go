@@ -21,20 +21,23 @@ func NewIndex[C comparable]() *Index[C] {
 	}
 }
 
-// Put makes the condition a candidate for the namespace's events that its filter's event types allow.
-func (x *Index[C]) Put(condition C, namespace string, filter *Filter) {
+// Put makes the condition a candidate for the namespaces' events that its filter's event types allow.
+func (x *Index[C]) Put(condition C, namespaces []string, filter *Filter) {
 	x.Delete(condition)
-	if len(filter.exactTypes) == 0 {
-		add(x.anyType, namespace, condition)
-		x.where[condition] = func() { remove(x.anyType, namespace, condition) }
-		return
-	}
-	for _, t := range filter.exactTypes {
-		add(x.byType, indexKey{namespace, t}, condition)
+	for _, namespace := range namespaces {
+		if len(filter.exactTypes) == 0 {
+			add(x.anyType, namespace, condition)
+		}
+		for _, t := range filter.exactTypes {
+			add(x.byType, indexKey{namespace, t}, condition)
+		}
 	}
 	x.where[condition] = func() {
-		for _, t := range filter.exactTypes {
-			remove(x.byType, indexKey{namespace, t}, condition)
+		for _, namespace := range namespaces {
+			remove(x.anyType, namespace, condition)
+			for _, t := range filter.exactTypes {
+				remove(x.byType, indexKey{namespace, t}, condition)
+			}
 		}
 	}
 }

@@ -21,6 +21,7 @@ func facts(values placeholder.Values, spec *v1alpha1.NotificationSpec) []fact {
 	event := eventOf(spec)
 	all := []fact{
 		{"Where", where(values)},
+		{"Namespace", foreign(event.Namespace, values[placeholder.Namespace])},
 		{"When", when(values)},
 		{"How many", howMany(values)},
 		{"Risk", values[placeholder.Risk]},
@@ -40,6 +41,14 @@ func facts(values placeholder.Values, spec *v1alpha1.NotificationSpec) []fact {
 		}
 	}
 	return known
+}
+
+// foreign is the event's namespace where that is not the notification's own.
+func foreign(event, own string) string {
+	if event == own {
+		return ""
+	}
+	return Line(event, maxValue)
 }
 
 func where(values placeholder.Values) string {

@@ -28,7 +28,7 @@ const (
 
 // Render returns the subject, one clean line of at most MaxSubject characters, and the text, a clean block of at most
 // MaxText bytes. An empty template stands for the default: DefaultSubject, DefaultText. The spec adds what no template can
-// leave out: that this is a test, that the condition still holds, and how many occurrences were held since the last
+// leave out: that this is a test, that the condition still holds or has cleared, and how many occurrences were held since the last
 // notification, unless the message's template says that with %HELD%.
 func Render(subject, message placeholder.Template, values placeholder.Values, spec *v1alpha1.NotificationSpec) (string, string) {
 	line := defaultSubject(values)
@@ -38,6 +38,9 @@ func Render(subject, message placeholder.Template, values placeholder.Values, sp
 	body := DefaultText(values, spec)
 	if !message.IsEmpty() {
 		body = message.RenderUpTo(values, maxRendered)
+	}
+	if triggerOf(spec).Reason == v1alpha1.TriggerCleared {
+		line = "Cleared: " + line
 	}
 	before, after := opening(spec), ""
 	if !message.Uses(placeholder.Held) {
@@ -62,9 +65,19 @@ func opening(spec *v1alpha1.NotificationSpec) string {
 		return "This is a test. Nothing has happened; no action is needed."
 	case triggerOf(spec).Reason == v1alpha1.TriggerStillReached:
 		return "The condition still holds: its threshold is still reached."
+	case triggerOf(spec).Reason == v1alpha1.TriggerCleared:
+		return "The condition has cleared: nothing more has happened" + around(" for ", windowOf(spec), "") +
+			". What follows is the latest event."
 	default:
 		return ""
 	}
+}
+
+func windowOf(spec *v1alpha1.NotificationSpec) string {
+	if spec.Condition == nil {
+		return ""
+	}
+	return Line(tidyDuration(spec.Condition.Threshold.Window), maxValue)
 }
 
 // heldNote is the sentence that the text ends with, if any.

@@ -27,7 +27,7 @@ func BenchmarkObserve(b *testing.B) {
 				observe := func() {
 					position++
 					e := found(fmt.Sprintf("ws-%d", position%1000), time.Duration(position)*100*time.Millisecond)
-					watch.Observe(e, position)
+					watch.Observe(plan.NewEvent(e, position))
 				}
 				for range before {
 					observe()
@@ -47,10 +47,14 @@ func BenchmarkCandidates(b *testing.B) {
 		b.Run(fmt.Sprintf("among-%d-conditions", conditions), func(b *testing.B) {
 			index := match.NewIndex[int]()
 			for i := range conditions {
-				index.Put(i, "security", match.Compile(&v1alpha1.NotificationConditionSpec{
+				filter, err := match.Compile(&v1alpha1.NotificationConditionSpec{
 					Type:   "Custom",
 					Filter: &v1alpha1.EventFilter{EventTypes: []v1alpha1.Wildcard{v1alpha1.Wildcard(fmt.Sprintf("Type%d", i))}},
-				}))
+				})
+				if err != nil {
+					b.Fatal(err)
+				}
+				index.Put(i, "security", filter)
 			}
 			b.ReportAllocs()
 			for b.Loop() {
@@ -68,7 +72,7 @@ func benchRule(b *testing.B, scope v1alpha1.Scope) *plan.Rule {
 		Spec: v1alpha1.NotificationConditionSpec{
 			Type: "RiskOutbreak", Threshold: &v1alpha1.Threshold{Count: &five, Window: "1h", Scope: scope},
 		},
-	})
+	}, 0)
 	if err != nil {
 		b.Fatal(err)
 	}

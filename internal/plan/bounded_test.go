@@ -20,7 +20,7 @@ func followed(tb testing.TB, threshold v1alpha1.Threshold, damper v1alpha1.Dampe
 	rule, err := Compile(&v1alpha1.NotificationCondition{
 		ObjectMeta: metav1.ObjectMeta{Name: "c", UID: "u", CreationTimestamp: metav1.NewTime(start)},
 		Spec:       v1alpha1.NotificationConditionSpec{Type: "Custom", Threshold: &threshold, Damper: &damper},
-	})
+	}, 0)
 	if err != nil {
 		tb.Fatal(err)
 	}
@@ -28,10 +28,10 @@ func followed(tb testing.TB, threshold v1alpha1.Threshold, damper v1alpha1.Dampe
 }
 
 func seen(w *Watch, at Position, arrival time.Time, computer, risk string) []Firing {
-	_, firings := w.Observe(&v1alpha1.SecurityEvent{
+	_, firings := w.Observe(NewEvent(&v1alpha1.SecurityEvent{
 		ObjectMeta: metav1.ObjectMeta{CreationTimestamp: metav1.NewTime(arrival)},
 		Spec:       v1alpha1.SecurityEventSpec{Computer: &v1alpha1.Computer{Name: computer}, Risk: &v1alpha1.Risk{Name: risk}},
-	}, at)
+	}, at))
 	return firings
 }
 
@@ -80,8 +80,8 @@ func TestNamesWithoutEnd(t *testing.T) {
 			if len(w.tallies.groups) > n {
 				t.Errorf("%d risks are remembered for %d windows", len(w.tallies.groups), n)
 			}
-			if len(w.dampers) > 0 || len(w.due) > 0 {
-				t.Errorf("%d dampers and %d deadlines are remembered, though nothing ever fired", len(w.dampers), len(w.due))
+			if len(w.dampers.byKey) > 0 || len(w.due) > 0 {
+				t.Errorf("%d dampers and %d deadlines are remembered, though nothing ever fired", len(w.dampers.byKey), len(w.due))
 			}
 		})
 	}
@@ -108,7 +108,7 @@ func TestManyDampersEnd(t *testing.T) {
 				seen(w, Position(i+1), start, fmt.Sprint("c", i), fmt.Sprint("r", i))
 			}
 			looks := 0
-			for key := range w.dampers {
+			for key := range w.dampers.byKey {
 				looks += len(w.concerned(key, start.Add(time.Hour)))
 			}
 			if looks != n {

@@ -70,7 +70,7 @@ func TestCompileRefuses(t *testing.T) {
 		"spec.threshold.window: ": {Threshold: &v1alpha1.Threshold{Window: "soon"}},
 		"spec.damper.period: ":    {Damper: &v1alpha1.Damper{Period: "Sometimes"}},
 	} {
-		if _, err := plan.Compile(&v1alpha1.NotificationCondition{Spec: spec}); err == nil || !strings.HasPrefix(err.Error(), field) {
+		if _, err := plan.Compile(&v1alpha1.NotificationCondition{Spec: spec}, 0); err == nil || !strings.HasPrefix(err.Error(), field) {
 			t.Errorf("got %v, want an error about %s", err, field)
 		}
 	}

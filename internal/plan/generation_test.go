@@ -188,7 +188,7 @@ func TestASuspendedCondition(t *testing.T) {
 func TestBeforeTheCondition(t *testing.T) {
 	t.Parallel()
 	w := watch(t, rule{1, "1m", anyComputer, "1h", perCondition})
-	verdict, firings := w.Observe(sighting{arrives: -time.Second}.event(1), 1)
+	verdict, firings := w.Observe(plan.NewEvent(sighting{arrives: -time.Second}.event(1), 1))
 	if verdict != "" || firings != nil {
 		t.Errorf("an event from before: verdict %q, %d firings", verdict, len(firings))
 	}
@@ -203,7 +203,7 @@ func TestOtherEvents(t *testing.T) {
 	condition := rule{1, "1m", anyComputer, "1h", perCondition}.condition()
 	condition.Spec.Filter = &v1alpha1.EventFilter{EventTypes: []v1alpha1.Wildcard{"Risk*"}}
 	w := plan.NewWatch(compiled(t, condition))
-	verdict, firings := w.Observe(sighting{kind: "ServerActivity"}.event(7), 7)
+	verdict, firings := w.Observe(plan.NewEvent(sighting{kind: "ServerActivity"}.event(7), 7))
 	if verdict != "OtherType" || firings != nil {
 		t.Errorf("verdict %q, %d firings", verdict, len(firings))
 	}

@@ -54,7 +54,7 @@ func (r rule) condition() *v1alpha1.NotificationCondition {
 
 func compiled(tb testing.TB, condition *v1alpha1.NotificationCondition) *plan.Rule {
 	tb.Helper()
-	r, err := plan.Compile(condition)
+	r, err := plan.Compile(condition, 0)
 	if err != nil {
 		tb.Fatal(err)
 	}
@@ -110,7 +110,7 @@ func observe(w *plan.Watch, from plan.Position, sightings ...sighting) []plan.Fi
 	var firings []plan.Firing
 	for i, s := range sightings {
 		at := from + plan.Position(i)
-		_, fired := w.Observe(s.event(at), at)
+		_, fired := w.Observe(plan.NewEvent(s.event(at), at))
 		firings = append(firings, fired...)
 	}
 	return firings
@@ -170,12 +170,12 @@ func describe(w *plan.Watch) *v1alpha1.NotificationConditionStatus {
 // restore is a new Watch that goes on from a stored status and the stored log.
 func restore(tb testing.TB, compiled *plan.Rule, status *v1alpha1.NotificationConditionStatus, log []v1alpha1.Notification) *plan.Watch {
 	tb.Helper()
-	newest := journal.Newest(log)
-	for i := range newest {
-		newest[i] = stored(tb, newest[i])
+	kept := make([]v1alpha1.Notification, 0, len(log))
+	for i := range log {
+		kept = append(kept, *stored(tb, &log[i]))
 	}
 	w := plan.NewWatch(compiled)
-	w.Resume(stored(tb, status), newest)
+	w.Resume(stored(tb, status), kept)
 	return w
 }
 

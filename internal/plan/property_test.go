@@ -96,7 +96,7 @@ func TestDuplicatesChangeNothing(t *testing.T) {
 			got = append(got, observe(often, at, e)...)
 			for range s.random.IntN(3) {
 				again := 1 + s.random.IntN(i+1)
-				verdict, firings := often.Observe(s.events[again-1].event(plan.Position(again)), plan.Position(again))
+				verdict, firings := often.Observe(plan.NewEvent(s.events[again-1].event(plan.Position(again)), plan.Position(again)))
 				if verdict != "" || firings != nil {
 					t.Errorf("event %d delivered again: verdict %q, %d firings", again, verdict, len(firings))
 				}

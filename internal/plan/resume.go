@@ -8,8 +8,6 @@ import (
 	"strconv"
 	"time"
 
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-
 	"github.com/tocsin-dev/tocsin/api/v1alpha1"
 	"github.com/tocsin-dev/tocsin/internal/damper"
 )
@@ -17,33 +15,51 @@ import (
 // maxDampers is how many dampers a condition's status shows.
 const maxDampers = 100
 
-// Resume goes on from a condition's stored status and the notifications that the log holds of it. What the log says is
+// Resume goes on from a condition's stored status and the notifications of it that the log holds. What the log says is
 // always current, as a notification is written when it is decided; the status may lag behind.
-func (w *Watch) Resume(status *v1alpha1.NotificationConditionStatus, log []*v1alpha1.Notification) {
+func (w *Watch) Resume(status *v1alpha1.NotificationConditionStatus, log []v1alpha1.Notification) {
 	w.decided = ParsePosition(status.Checkpoint)
 	w.Skip(ParsePosition(status.SkippedUpTo))
-	w.matched, w.fired = status.MatchedTotal, status.FiredTotal
-	if status.LastFiredTime != nil {
-		w.lastFired = status.LastFiredTime.Time
+	w.matched, w.held, w.fired = status.MatchedTotal, status.HeldTotal, status.FiredTotal
+	w.evaluated, w.lastFired = timeOf(status.LastEvaluatedTime), timeOf(status.LastFiredTime)
+	if f := status.ExpressionErrors; f != nil {
+		w.failures = failures{f.Count, f.LastTime.Time, f.Event, f.Message}
 	}
 	if len(status.Dampers) == maxDampers {
 		w.unlisted = w.lastFired
 	}
 	for _, d := range status.Dampers {
-		state := damper.State{Sequence: d.Sequence, LastFired: d.LastFiredTime.Time, Held: d.Held}
-		if d.Until != nil {
-			state.Until = d.Until.Time
-		}
-		w.restore(d.Key, &memory{State: state, upTo: ParsePosition(d.UsedUpTo)})
+		w.restore(d.Key, &memory{
+			State: damper.State{Sequence: d.Sequence, LastFired: d.LastFiredTime.Time, Until: timeOf(d.Until), Held: d.Held},
+			upTo:  ParsePosition(d.UsedUpTo), last: timeOf(d.LastTime), cleared: timeOf(d.ClearedTime),
+		})
 	}
-	for _, n := range log {
+	for _, risk := range status.KnownRisks {
+		w.known.add(risk)
+	}
+	for _, n := range w.inOrder(log) {
 		w.Adopt(n)
 	}
 	var total int64
-	for _, m := range w.dampers {
+	for _, m := range w.dampers.byKey {
 		total += m.Sequence
 	}
 	w.fired = max(w.fired, total)
+}
+
+// inOrder returns the notifications of this condition, each damper's in the order in which they were decided.
+func (w *Watch) inOrder(log []v1alpha1.Notification) []*v1alpha1.Notification {
+	var own []*v1alpha1.Notification
+	for i := range log {
+		if w.about(&log[i]) {
+			own = append(own, &log[i])
+		}
+	}
+	slices.SortFunc(own, func(a, b *v1alpha1.Notification) int {
+		x, y := a.Spec.Trigger, b.Spec.Trigger
+		return cmp.Or(cmp.Compare(x.Sequence, y.Sequence), x.Time.Compare(y.Time.Time), cmp.Compare(x.Key, y.Key))
+	})
+	return own
 }
 
 // Adopt takes over a notification that the log holds and this Watch did not decide: another manager did, or this one
@@ -53,19 +69,48 @@ func (w *Watch) Adopt(n *v1alpha1.Notification) {
 		return
 	}
 	trigger := n.Spec.Trigger
-	known := w.memory(trigger.Key).Sequence
-	if trigger.Sequence <= known {
+	if w.rule.once {
+		w.adoptKnown(trigger)
 		return
 	}
+	before := w.dampers.get(trigger.Key)
+	if trigger.Sequence <= before.Sequence {
+		return
+	}
+	listed := before.Sequence > 0 && !before.adopted
 	switch {
-	case known > 0 || w.unlisted.IsZero():
-		w.fired += trigger.Sequence - known
+	case listed || w.unlisted.IsZero():
+		w.fired += trigger.Sequence - before.Sequence
+		w.held += max(0, trigger.Held-before.Held)
 	case trigger.Time.After(w.unlisted):
 		w.fired++
+		w.held += trigger.Held
 	}
-	state := w.rule.damper.Resume(trigger.Sequence, trigger.Time.Time)
-	w.lastFired = later(w.lastFired, state.LastFired)
-	w.restore(trigger.Key, &memory{State: state, upTo: ParsePosition(trigger.UpTo), adopted: true})
+	m := w.remembered(trigger)
+	w.lastFired = later(w.lastFired, m.LastFired)
+	w.restore(trigger.Key, m)
+}
+
+func (w *Watch) adoptKnown(trigger *v1alpha1.Trigger) {
+	if w.known.has(trigger.Key) {
+		return
+	}
+	w.known.add(trigger.Key)
+	w.fired++
+	w.lastFired = later(w.lastFired, trigger.Time.Time)
+}
+
+// remembered is what a notification tells of its damper.
+func (w *Watch) remembered(trigger *v1alpha1.Trigger) *memory {
+	m := &memory{
+		State: w.rule.damper.Resume(trigger.Sequence, trigger.Time.Time),
+		upTo:  ParsePosition(trigger.UpTo), adopted: true,
+	}
+	if trigger.Reason == v1alpha1.TriggerCleared {
+		m.State = damper.State{Sequence: trigger.Sequence, LastFired: timeOf(trigger.LastFiredTime)}
+		m.cleared = trigger.Time.Time
+	}
+	return m
 }
 
 // about says whether the notification is one of this condition.
@@ -78,7 +123,7 @@ func (w *Watch) restore(key string, m *memory) {
 	if w.rule.damper.Period == 0 {
 		m.Until = time.Time{}
 	}
-	w.dampers[key] = m
+	w.dampers.byKey[key] = m
 	w.schedule(key, m)
 }
 
@@ -87,10 +132,13 @@ func (w *Watch) restore(key string, m *memory) {
 func (w *Watch) Inherit(old *Watch) {
 	w.decided = max(old.position, old.decided)
 	w.Skip(old.skipped)
-	w.matched, w.fired, w.lastFired = old.matched, old.fired, old.lastFired
-	for key, m := range old.dampers {
-		w.restore(key, &memory{State: m.State, upTo: m.upTo})
+	w.matched, w.held, w.fired = old.matched, old.held, old.fired
+	w.evaluated, w.lastFired, w.failures, w.unlisted = old.evaluated, old.lastFired, old.failures, old.unlisted
+	for key, m := range old.dampers.byKey {
+		w.restore(key, &memory{State: m.State, upTo: m.upTo, last: m.last, cleared: m.cleared})
 	}
+	w.dampers.forgotten = old.dampers.forgotten
+	w.known = old.known
 	w.clock = old.clock
 }
 
@@ -103,33 +151,35 @@ func (w *Watch) Skip(upTo Position) {
 
 // Yield gives way to a notification that the log holds already under the name of a firing. It returns what is to be told
 // all the same. Where another manager decided it: with a damper nothing, the event is held; without one, the event under
-// the next sequence number, unless the other notification covers it. Where somebody took the name for something else: the
-// same under the next sequence number.
+// the next sequence number, unless the other notification covers it. Where the name is taken by something else, be it a
+// notification of long ago that this Watch has forgotten: the same under the next sequence number.
 func (w *Watch) Yield(f Firing, existing *v1alpha1.Notification) (Firing, bool) {
-	m := w.memory(f.Key)
+	m := w.dampers.get(f.Key)
 	if !w.about(existing) || existing.Spec.Trigger.Key != f.Key {
 		return w.renumber(f, m), true
 	}
+	if w.rule.once {
+		return Firing{}, false
+	}
 	trigger := existing.Spec.Trigger
-	covered := f.UpTo <= ParsePosition(trigger.UpTo) || f.Reason != v1alpha1.TriggerThresholdReached
-	if w.rule.damper.Period == 0 {
-		m.upTo = max(m.upTo, ParsePosition(trigger.UpTo))
-		if covered {
-			return Firing{}, false
-		}
+	past := !trigger.Time.Add(w.rule.damper.Period).After(f.Time)
+	covered := f.UpTo <= ParsePosition(trigger.UpTo) || f.Reason != v1alpha1.TriggerThresholdReached && !past
+	if !covered && (past || w.rule.damper.Period == 0) {
 		return w.renumber(f, m), true
 	}
 	if trigger.Sequence >= m.Sequence {
 		held := m.Held
-		m.State = w.rule.damper.Resume(trigger.Sequence, trigger.Time.Time)
-		m.upTo = ParsePosition(trigger.UpTo)
+		now := w.remembered(trigger)
+		m.State, m.upTo, m.cleared = now.State, now.upTo, now.cleared
 		if m.seen > m.upTo {
 			m.Held = held
 		}
-		w.schedule(f.Key, m)
+		w.restore(f.Key, m)
 	}
 	if !covered {
-		m.Held += entry(f.Event, f.Time).Count
+		held := entry(f.Event, f.Time).Count
+		m.Held += held
+		w.held += held
 	}
 	return Firing{}, false
 }
@@ -142,34 +192,6 @@ func (w *Watch) renumber(f Firing, m *memory) Firing {
 		m.Sequence = f.Sequence
 	}
 	return f
-}
-
-// Describe writes what there is to know about the Watch into a condition's status.
-func (w *Watch) Describe(status *v1alpha1.NotificationConditionStatus) {
-	threshold := w.rule.Threshold
-	status.Threshold = &threshold
-	status.MatchedTotal, status.FiredTotal = w.matched, w.fired
-	status.LastFiredTime = timeOrNil(metav1.NewTime(w.lastFired))
-	status.Checkpoint = FormatPosition(max(w.position, w.decided))
-	status.SkippedUpTo = FormatPosition(w.skipped)
-	status.Dampers = nil
-	for key, m := range w.dampers {
-		status.Dampers = append(status.Dampers, v1alpha1.DamperStatus{
-			Key: key, Sequence: m.Sequence, LastFiredTime: metav1.NewTime(m.LastFired),
-			Until: timeOrNil(metav1.NewTime(m.Until)), Held: m.Held, UsedUpTo: FormatPosition(m.upTo),
-		})
-	}
-	slices.SortFunc(status.Dampers, func(a, b v1alpha1.DamperStatus) int {
-		return cmp.Or(b.LastFiredTime.Compare(a.LastFiredTime.Time), cmp.Compare(a.Key, b.Key))
-	})
-	status.Dampers = status.Dampers[:min(len(status.Dampers), maxDampers)]
-}
-
-func timeOrNil(t metav1.Time) *metav1.Time {
-	if t.IsZero() {
-		return nil
-	}
-	return &t
 }
 
 // ParsePosition reads a resourceVersion; what is none is 0, before every event.

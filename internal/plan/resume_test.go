@@ -21,7 +21,7 @@ func compile(t *testing.T, change func(*v1alpha1.NotificationConditionSpec)) *pl
 		Spec:       v1alpha1.NotificationConditionSpec{Type: "SingleRiskEvent"},
 	}
 	change(&c.Spec)
-	rule, err := plan.Compile(c)
+	rule, err := plan.Compile(c, 0)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -54,7 +54,7 @@ func TestSkippedEventsDoNotCountAfterARestartEither(t *testing.T) {
 	second := plan.NewWatch(rule)
 	second.Resume(&status, nil)
 	for i, e := range events {
-		if _, firings := second.Observe(e, plan.Position(i+1)); len(firings) > 0 {
+		if _, firings := second.Observe(plan.NewEvent(e, plan.Position(i+1))); len(firings) > 0 {
 			t.Errorf("fired on event %d, although two of the three were skipped", i+1)
 		}
 	}
@@ -66,8 +66,8 @@ func TestDamperOfEventsWithoutAComputerDoesNotRepeatForOthers(t *testing.T) {
 		s.Threshold = &v1alpha1.Threshold{Window: "1m"}
 		s.Damper = &v1alpha1.Damper{Period: "10m", Per: v1alpha1.DamperPerComputer}
 	}))
-	watch.Observe(found("", time.Minute), 1)
-	watch.Observe(found("other", 10*time.Minute+30*time.Second), 2)
+	watch.Observe(plan.NewEvent(found("", time.Minute), 1))
+	watch.Observe(plan.NewEvent(found("other", 10*time.Minute+30*time.Second), 2))
 	for _, f := range watch.Advance(start.Add(12 * time.Minute)) {
 		if f.Key == "" {
 			t.Errorf("repeated at %s for the damper without a computer", f.Time)

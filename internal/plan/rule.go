@@ -3,7 +3,9 @@
 package plan
 
 import (
+	"cmp"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/tocsin-dev/tocsin/api/v1alpha1"
@@ -26,28 +28,34 @@ type Rule struct {
 	per       v1alpha1.DamperPer
 	// single says that each computer is counted by itself.
 	single bool
+	// once says that each risk is told once.
+	once bool
 }
 
-// Compile prepares a condition. An error names the field that cannot be used.
-func Compile(condition *v1alpha1.NotificationCondition) (*Rule, error) {
+// Compile prepares a condition for an installation of so many computers, by which threshold.auto goes. An error begins with
+// the field that cannot be used, a colon and a space.
+func Compile(condition *v1alpha1.NotificationCondition, computers int32) (*Rule, error) {
 	spec := &condition.Spec
-	effective := preset.For(spec.Type).Threshold(spec.Threshold)
+	kind := preset.For(spec.Type)
+	effective := kind.Threshold(spec.Threshold, computers)
 	width, err := effective.Window.Duration()
 	if err != nil {
 		return nil, fmt.Errorf("spec.threshold.window: %w", err)
 	}
-	period, per := preset.DefaultDamper, v1alpha1.DamperPerCondition
-	if d := spec.Damper; d != nil {
-		if period, err = damperPeriod(d.Period); err != nil {
-			return nil, fmt.Errorf("spec.damper.period: %w", err)
-		}
-		if d.Per != "" {
-			per = d.Per
-		}
+	period, per, err := damping(kind, spec.Damper)
+	if err != nil {
+		return nil, err
+	}
+	filter, err := match.Compile(spec)
+	if err != nil {
+		return nil, err
+	}
+	if err := reachable(spec, effective); err != nil {
+		return nil, err
 	}
 	return &Rule{
 		Condition: condition,
-		Filter:    match.Compile(spec),
+		Filter:    filter,
 		Threshold: effective,
 		threshold: window.Threshold{
 			Count:    int64(effective.Count),
@@ -57,7 +65,49 @@ func Compile(condition *v1alpha1.NotificationCondition) (*Rule, error) {
 		damper: damper.Damper{Period: period, Window: width},
 		per:    per,
 		single: effective.Scope == v1alpha1.ScopeSingleComputer,
+		once:   kind.OncePerRisk(),
 	}, nil
+}
+
+// reachable refuses a threshold of more different computers than the filter lets through.
+func reachable(spec *v1alpha1.NotificationConditionSpec, effective v1alpha1.EffectiveThreshold) error {
+	if effective.Scope != v1alpha1.ScopeDistinctComputers || spec.Filter == nil || len(spec.Filter.Computers) == 0 {
+		return nil
+	}
+	names := map[string]struct{}{}
+	for _, name := range spec.Filter.Computers {
+		if strings.Contains(string(name), "*") {
+			return nil
+		}
+		names[strings.ToLower(string(name))] = struct{}{}
+	}
+	if len(names) >= int(effective.Count) {
+		return nil
+	}
+	return fmt.Errorf("spec.threshold.count: %d different computers can never be reached, as `spec.filter.computers` names "+
+		"only %d", effective.Count, len(names))
+}
+
+// Window is the width of the threshold's window.
+func (r *Rule) Window() time.Duration { return r.threshold.Width }
+
+// OncePerRisk says that each risk is told once, whatever the damper.
+func (r *Rule) OncePerRisk() bool { return r.once }
+
+// damping is the damper's period and what it runs for.
+func damping(kind preset.Preset, own *v1alpha1.Damper) (time.Duration, v1alpha1.DamperPer, error) {
+	period, per := preset.DefaultDamper, v1alpha1.DamperPerCondition
+	if own != nil {
+		var err error
+		if period, err = damperPeriod(own.Period); err != nil {
+			return 0, "", fmt.Errorf("spec.damper.period: %w", err)
+		}
+		per = cmp.Or(own.Per, per)
+	}
+	if kind.OncePerRisk() {
+		return 0, v1alpha1.DamperPerRisk, nil
+	}
+	return period, per, nil
 }
 
 func damperPeriod(p v1alpha1.DamperPeriod) (time.Duration, error) {
@@ -74,16 +124,17 @@ func damperPeriod(p v1alpha1.DamperPeriod) (time.Duration, error) {
 // Damper is the damper's period in effect; zero for none.
 func (r *Rule) Damper() time.Duration { return r.damper.Period }
 
-// group tells windows apart: by computer with scope SingleComputer, by risk with a damper per risk.
+// group tells windows apart: by computer with scope SingleComputer, by risk with a damper per risk. Names are in lower
+// case, as those of computers and risks have no reliable one.
 type group struct{ computer, risk string }
 
 func (r *Rule) group(e window.Entry) group {
 	var g group
 	if r.single {
-		g.computer = e.Computer
+		g.computer = strings.ToLower(e.Computer)
 	}
 	if r.per == v1alpha1.DamperPerRisk {
-		g.risk = e.Risk
+		g.risk = strings.ToLower(e.Risk)
 	}
 	return g
 }
@@ -99,9 +150,9 @@ func (r *Rule) key(e window.Entry) string {
 	}
 	switch r.per {
 	case v1alpha1.DamperPerComputer:
-		return e.Computer
+		return strings.ToLower(e.Computer)
 	case v1alpha1.DamperPerRisk:
-		return e.Risk
+		return strings.ToLower(e.Risk)
 	default:
 		return ""
 	}

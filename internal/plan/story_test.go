@@ -139,7 +139,7 @@ func (t *teller) ends(before *v1alpha1.NotificationConditionStatus, firings []pl
 func (t *teller) observe(at plan.Position, s sighting) {
 	before := describe(t.watch)
 	event := s.event(at)
-	verdict, firings := t.watch.Observe(event, at)
+	verdict, firings := t.watch.Observe(plan.NewEvent(event, at))
 	t.line("%s  %s", clock(s.arrives), sentence(s))
 	var own *plan.Firing
 	already := heldOf(before)

@@ -6,9 +6,6 @@
 package plan
 
 import (
-	"container/heap"
-	"maps"
-	"slices"
 	"time"
 
 	"github.com/tocsin-dev/tocsin/api/v1alpha1"
@@ -23,14 +20,32 @@ const Lateness = 24 * time.Hour
 // Position is the place of an event in the order of creation: its resourceVersion. A later event has a higher one.
 type Position = uint64
 
+// Event is a SecurityEvent at its place in the order of creation. It is not safe for concurrent use.
+type Event struct {
+	Object   *v1alpha1.SecurityEvent
+	Position Position
+
+	match *match.Event
+}
+
+// NewEvent returns the event at this place. What several Watches need to know of it is worked out once.
+func NewEvent(object *v1alpha1.SecurityEvent, at Position) *Event {
+	return &Event{Object: object, Position: at, match: match.NewEvent(&object.Spec)}
+}
+
+// arrival is the time of an evaluation: when the API server created the event.
+func (e *Event) arrival() time.Time { return e.Object.CreationTimestamp.Time }
+
 // Firing is the decision to send a notification.
 type Firing struct {
 	Rule     *Rule
 	Key      string
 	Sequence int64
 	Reason   v1alpha1.TriggerReason
-	// Time of the decision: when the event arrived, or when the damper ended.
+	// Time of the decision: when the event arrived, when the damper ended, or when all had been quiet for a window.
 	Time time.Time
+	// LastFired is, with reason Cleared, when the condition last fired.
+	LastFired time.Time
 	// Window is what the window held then.
 	Window window.Summary
 	// Held is the number of occurrences held since the last notification.
@@ -51,95 +66,111 @@ type Watch struct {
 	skipped Position
 
 	tallies tallies
-	dampers map[string]*memory
+	dampers dampers
+	known   known
 	due     deadlines
 	clock   time.Time
+	// current is the tally of the latest event that matched; emptyAt is when to look whether that is empty.
+	current *tally
+	emptyAt time.Time
 
-	matched, fired int64
-	lastFired      time.Time
+	matched, held, fired int64
+	evaluated, lastFired time.Time
+	failures             failures
 	// unlisted is the time up to which fired includes dampers that the status had no room for.
 	unlisted time.Time
 }
 
-// memory is one damper that has fired, with what it takes to go on after a restart.
-type memory struct {
-	damper.State
-	// upTo is the event that last fired, or the latest one seen when a repetition was decided.
-	upTo Position
-	// seen is the latest event that concerned this damper; latest is the event itself.
-	seen   Position
-	latest *v1alpha1.SecurityEvent
-	// adopted says that the log alone tells of it: what it has held since then is counted again.
-	adopted bool
+// failures are events for which the filter's expression could not be evaluated.
+type failures struct {
+	count   int64
+	last    time.Time
+	event   string
+	message string
 }
 
 // NewWatch begins to follow a condition, after what is known of it: see Resume.
 func NewWatch(rule *Rule) *Watch {
-	return &Watch{rule: rule, tallies: newTallies(rule.threshold), dampers: map[string]*memory{}}
+	return &Watch{rule: rule, tallies: newTallies(rule.threshold), dampers: newDampers()}
 }
 
 // Rule is the generation of the condition that is followed.
 func (w *Watch) Rule() *Rule { return w.rule }
 
+// Held is the number of occurrences that dampers have held.
+func (w *Watch) Held() int64 { return w.held }
+
 // Observe takes the next event and returns what is to be told: what dampers ended with by its arrival, and what itself
 // sets off. Events at or before the Watch's position are ignored.
-func (w *Watch) Observe(event *v1alpha1.SecurityEvent, at Position) (match.Verdict, []Firing) {
-	if at <= w.position {
+func (w *Watch) Observe(event *Event) (match.Verdict, []Firing) {
+	if event.Position <= w.position {
 		return "", nil
 	}
-	w.position = at
-	arrival := event.CreationTimestamp.Time
-	if arrival.Before(w.rule.Condition.CreationTimestamp.Time) {
+	w.position = event.Position
+	before := event.arrival().Before(w.rule.Condition.CreationTimestamp.Time)
+	if before && !w.rule.once {
 		return "", nil
 	}
-	verdict := w.rule.Filter.Match(&event.Spec)
+	verdict, err := w.rule.Filter.Match(event.match)
+	if before {
+		w.preclude(event, verdict)
+		return "", nil
+	}
+	w.evaluated = later(w.evaluated, event.arrival())
+	if verdict == match.ExpressionFailed && event.Position > w.decided {
+		w.failures = failures{w.failures.count + 1, event.arrival(), event.Object.Name, err.Error()}
+	}
 	if verdict != match.Matched {
 		return verdict, nil
 	}
-	e := entry(event, arrival)
-	if at <= w.decided {
-		w.settle(arrival)
-		w.recall(e, event, at)
+	if event.Position <= w.decided {
+		w.settle(event.arrival())
+		w.recall(event)
 		return verdict, nil
 	}
-	firings := w.Advance(arrival)
-	if firing, ok := w.decide(e, event, at); ok {
+	firings := w.Advance(event.arrival())
+	if firing, ok := w.decide(event); ok {
 		firings = append(firings, firing)
 	}
 	return verdict, firings
 }
 
 // recall puts back an event that was decided about before: it counts in its window, unless it was used up.
-func (w *Watch) recall(e window.Entry, event *v1alpha1.SecurityEvent, at Position) {
-	m := w.memory(w.rule.key(e))
-	m.seen, m.latest = at, event
-	if w.rule.damper.Period == 0 && at <= m.upTo {
+func (w *Watch) recall(event *Event) {
+	e := entry(event.Object, event.arrival())
+	m := w.dampers.get(w.rule.key(e))
+	m.note(event)
+	if w.rule.damper.Period == 0 && event.Position <= m.upTo {
 		return
 	}
 	t := w.tallies.get(w.rule.group(e), w.horizon())
-	if m.adopted && at > m.upTo {
+	if m.adopted && event.Position > m.upTo {
 		_, m.State = w.rule.damper.Observe(m.State, e.Count, false, w.told(m, t, e), w.clock)
 	}
-	t.add(e, event)
+	w.count(t, e, event)
 }
 
-func (w *Watch) decide(e window.Entry, event *v1alpha1.SecurityEvent, at Position) (Firing, bool) {
+func (w *Watch) decide(event *Event) (Firing, bool) {
+	e := entry(event.Object, event.arrival())
 	w.matched += e.Count
+	if w.rule.once {
+		return w.discover(e, event)
+	}
 	key := w.rule.key(e)
-	m := w.memory(key)
-	if at <= m.upTo {
-		w.recall(e, event, at)
+	m := w.dampers.get(key)
+	if event.Position <= m.upTo {
+		w.recall(event)
 		return Firing{}, false
 	}
-	m.seen, m.latest = at, event
+	m.note(event)
 	t := w.tallies.get(w.rule.group(e), w.horizon())
 	var summary window.Summary
 	var told, reached bool
 	if w.clock.Before(m.Until) {
-		t.add(e, event)
+		w.count(t, e, event)
 	} else {
 		told = w.told(m, t, e)
-		t.add(e, event)
+		w.count(t, e, event)
 		if told {
 			summary, reached = t.AsOf(w.clock)
 		} else {
@@ -149,13 +180,27 @@ func (w *Watch) decide(e window.Entry, event *v1alpha1.SecurityEvent, at Positio
 	held := m.Held
 	decision, next := w.rule.damper.Observe(m.State, e.Count, reached, told, w.clock)
 	m.State = next
+	if decision == damper.Hold {
+		w.held += e.Count
+	}
 	if decision != damper.Fire {
 		return Firing{}, false
 	}
 	if w.rule.damper.Period == 0 {
 		t.Clear()
 	}
-	return w.fire(key, m, v1alpha1.TriggerThresholdReached, summary, held, event), true
+	m.cleared = time.Time{}
+	w.dampers.put(key, m)
+	return w.fire(key, m, v1alpha1.TriggerThresholdReached, summary, held, event.Object), true
+}
+
+// count adds an entry to its tally, and remembers when that may be empty again.
+func (w *Watch) count(t *tally, e window.Entry, event *Event) {
+	t.add(e, event.Object)
+	w.current = t
+	if w.emptyAt.IsZero() {
+		w.emptyAt = t.latest.at.Add(w.rule.threshold.Width)
+	}
 }
 
 // told says whether an earlier notification speaks for an entry that is about to be added: the last one does by its time,
@@ -177,135 +222,14 @@ func (w *Watch) told(m *memory, t *tally, e window.Entry) bool {
 
 func (w *Watch) fire(key string, m *memory, reason v1alpha1.TriggerReason, s window.Summary, held int64,
 	event *v1alpha1.SecurityEvent) Firing {
-	w.dampers[key] = m
 	m.upTo = m.seen
 	w.fired++
-	w.lastFired = m.LastFired
+	w.lastFired = later(w.lastFired, m.LastFired)
 	w.schedule(key, m)
 	return Firing{
 		Rule: w.rule, Key: key, Sequence: m.Sequence, Reason: reason, Time: m.LastFired,
 		Window: s, Held: held, Event: event, UpTo: m.upTo,
 	}
-}
-
-// Advance moves the clock on and decides about the dampers that have ended by then, in the order in which they did. The
-// clock knows whole seconds only, as the API does: what is decided now and what is read back later are the same.
-func (w *Watch) Advance(now time.Time) []Firing {
-	now = now.Truncate(time.Second)
-	var firings []Firing
-	for {
-		until, ok := w.NextDue()
-		if !ok || until.After(now) {
-			break
-		}
-		w.clock = later(w.clock, until)
-		d := heap.Pop(&w.due).(deadline)
-		m := w.dampers[d.key]
-		summary, event, reached := w.asOf(d.key, m, until)
-		held := m.Held
-		decision, next := w.rule.damper.Expire(m.State, reached)
-		m.State = next
-		if decision == damper.Repeat {
-			firings = append(firings, w.fire(d.key, m, v1alpha1.TriggerStillReached, summary, held, event))
-		}
-	}
-	w.clock = later(w.clock, now)
-	return firings
-}
-
-// settle moves the clock on among events that were decided about before. A damper that the log alone tells of and that
-// ended by then was not repeated: the log would tell of that.
-func (w *Watch) settle(now time.Time) {
-	w.clock = later(w.clock, now)
-	var open deadlines
-	for {
-		until, ok := w.NextDue()
-		if !ok || until.After(now) {
-			break
-		}
-		d := heap.Pop(&w.due).(deadline)
-		if m := w.dampers[d.key]; m.adopted {
-			m.Until = time.Time{}
-		} else {
-			open = append(open, d)
-		}
-	}
-	for _, d := range open {
-		heap.Push(&w.due, d)
-	}
-}
-
-// asOf looks at the windows that a damper speaks for and returns the fullest, with the latest event in it.
-func (w *Watch) asOf(key string, m *memory, now time.Time) (best window.Summary, event *v1alpha1.SecurityEvent, reached bool) {
-	for _, t := range w.concerned(key, now) {
-		if s, ok := t.AsOf(now); ok && (!reached || fuller(s, best)) {
-			best, event, reached = s, t.latest.event, true
-		}
-	}
-	if w.rule.shared() {
-		event = m.latest
-	}
-	return best, event, reached
-}
-
-// concerned returns the tallies that a damper looks at when it ends: with scope SingleComputer those of all its computers.
-// A key that the rule cannot make, as it comes from an earlier generation, concerns none.
-func (w *Watch) concerned(key string, now time.Time) []*tally {
-	var g group
-	switch {
-	case w.rule.per == v1alpha1.DamperPerRisk:
-		g.risk = key
-	case w.rule.per == v1alpha1.DamperPerComputer && w.rule.single:
-		g.computer = key
-	case w.rule.per == v1alpha1.DamperPerCondition && key != "":
-		return nil
-	}
-	if w.rule.single && w.rule.per != v1alpha1.DamperPerComputer {
-		return slices.Collect(maps.Values(w.tallies.groups[g.risk]))
-	}
-	t := w.tallies.groups[g.risk][g.computer]
-	if t == nil || w.rule.shared() && !t.Holds(key, now) {
-		return nil
-	}
-	return []*tally{t}
-}
-
-// fuller orders summaries of different windows, so that the same one is told whatever order they are looked at.
-func fuller(a, b window.Summary) bool {
-	if a.Occurrences != b.Occurrences {
-		return a.Occurrences > b.Occurrences
-	}
-	if !a.Last.Equal(b.Last) {
-		return a.Last.After(b.Last)
-	}
-	return slices.Compare(a.ComputerNames, b.ComputerNames) < 0
-}
-
-// NextDue is when the next damper ends.
-func (w *Watch) NextDue() (time.Time, bool) {
-	for len(w.due) > 0 {
-		d := w.due[0]
-		if m := w.dampers[d.key]; m != nil && m.Until.Equal(d.at) {
-			return d.at, true
-		}
-		heap.Pop(&w.due)
-	}
-	return time.Time{}, false
-}
-
-func (w *Watch) schedule(key string, m *memory) {
-	if !m.Until.IsZero() {
-		heap.Push(&w.due, deadline{m.Until, key})
-	}
-}
-
-// memory is what is remembered of a damper. That of one which has not fired yet is forgotten at once: there is nothing in
-// it, and the keys come from events, without end.
-func (w *Watch) memory(key string) *memory {
-	if m := w.dampers[key]; m != nil {
-		return m
-	}
-	return &memory{}
 }
 
 // horizon is when an entry is too old to be counted together with what arrives now.
@@ -318,25 +242,4 @@ func later(a, b time.Time) time.Time {
 		return a
 	}
 	return b
-}
-
-// deadline is the end of a damper; an outdated one no longer equals its damper's Until.
-type deadline struct {
-	at  time.Time
-	key string
-}
-
-type deadlines []deadline
-
-func (d deadlines) Len() int { return len(d) }
-func (d deadlines) Less(i, j int) bool {
-	return d[i].at.Before(d[j].at) || d[i].at.Equal(d[j].at) && d[i].key < d[j].key
-}
-func (d deadlines) Swap(i, j int) { d[i], d[j] = d[j], d[i] }
-func (d *deadlines) Push(x any)   { *d = append(*d, x.(deadline)) }
-func (d *deadlines) Pop() any {
-	old := *d
-	last := old[len(old)-1]
-	*d = old[:len(old)-1]
-	return last
 }

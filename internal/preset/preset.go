@@ -15,9 +15,14 @@ const DefaultDamper = 60 * time.Minute
 // Custom is the type without event types of its own: every event counts.
 const Custom v1alpha1.ConditionType = "Custom"
 
-// Preset is one condition type.
+// NewRiskDetected is the type that tells of each risk once, whatever its damper (Symantec Endpoint Protection Manager: "New
+// risk detected").
+const NewRiskDetected v1alpha1.ConditionType = "NewRiskDetected"
+
+// Preset is one condition type. Its damper is DefaultDamper, save for NewRiskDetected, which needs none.
 type Preset struct {
-	Type       v1alpha1.ConditionType
+	Type v1alpha1.ConditionType
+	// Summary is a sentence; `kubectl explain` and docs/event-types.md have it too.
 	Summary    string
 	EventTypes []v1alpha1.EventType
 	Count      int32
@@ -51,7 +56,7 @@ var table = []Preset{
 		[]v1alpha1.EventType{"ClientPackageAdded", "SecurityDefinitionsAdded"}, 1, time.Minute, v1alpha1.ScopeAnyComputer},
 	{"NewLearnedApplication", "An application was seen for the first time.",
 		[]v1alpha1.EventType{"ApplicationLearned"}, 1, time.Minute, v1alpha1.ScopeAnyComputer},
-	{"NewRiskDetected", "A risk was seen for the first time.",
+	{NewRiskDetected, "A risk was seen for the first time.",
 		[]v1alpha1.EventType{"RiskDetected"}, 1, time.Minute, v1alpha1.ScopeAnyComputer},
 	{"NewUserAllowedDownload", "A user allowed a download that was advised against.",
 		[]v1alpha1.EventType{"DownloadAllowedByUser"}, 1, time.Minute, v1alpha1.ScopeAnyComputer},
@@ -88,11 +93,19 @@ func For(t v1alpha1.ConditionType) Preset {
 	return table[len(table)-1]
 }
 
-// Threshold returns the threshold in effect: the condition's own, field by field, else the preset's.
-func (p Preset) Threshold(own *v1alpha1.Threshold) v1alpha1.EffectiveThreshold {
+// OncePerRisk says that a condition of this type tells of each risk once.
+func (p Preset) OncePerRisk() bool { return p.Type == NewRiskDetected }
+
+// Threshold returns the threshold in effect: the condition's own, field by field, else the preset's. With `auto`, count and
+// window go by the number of computers.
+func (p Preset) Threshold(own *v1alpha1.Threshold, computers int32) v1alpha1.EffectiveThreshold {
 	effective := v1alpha1.EffectiveThreshold{Count: p.Count, Window: v1alpha1.FormatDuration(p.Window), Scope: p.Scope}
 	if own == nil {
 		return effective
+	}
+	if own.Auto {
+		effective.Count, effective.Window = Auto(computers), v1alpha1.FormatDuration(autoWindow)
+		effective.Computers = &computers
 	}
 	if own.Count != nil {
 		effective.Count = *own.Count
@@ -104,4 +117,20 @@ func (p Preset) Threshold(own *v1alpha1.Threshold) v1alpha1.EffectiveThreshold {
 		effective.Scope = own.Scope
 	}
 	return effective
+}
+
+// autoWindow is the window of a threshold that is chosen automatically.
+const autoWindow = time.Minute
+
+// Auto is the count to begin with for so many computers (Symantec Endpoint Protection Manager, "Threshold guidelines for
+// administrator notifications"; the step beyond 1000 computers is Tocsin's own).
+func Auto(computers int32) int32 {
+	switch {
+	case computers < 100:
+		return 2
+	case computers <= 1000:
+		return 5
+	default:
+		return 10
+	}
 }

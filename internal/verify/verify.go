@@ -10,8 +10,10 @@ import (
 	"fmt"
 	"net/mail"
 	"strings"
+	"time"
 
 	"golang.org/x/net/idna"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/tocsin-dev/tocsin/api/v1alpha1"
 	"github.com/tocsin-dev/tocsin/internal/placeholder"
@@ -60,19 +62,25 @@ func verdict(findings []finding, ready string) status.Verdict {
 	return status.Verdict{Stalled: true, Reason: reason, Message: strings.Join(texts, "; ")}
 }
 
+// Surroundings are what a condition is checked against, besides itself.
+type Surroundings struct {
+	// OperatorNamespace is the namespace that Tocsin runs in; empty when it is not known.
+	OperatorNamespace string
+	// Kept is how long SecurityEvents of these severities (none: any) are kept at least.
+	Kept func(severities []v1alpha1.Severity) time.Duration
+}
+
 // Condition says whether a condition can be evaluated.
-func Condition(condition *v1alpha1.NotificationCondition) status.Verdict {
+func Condition(condition *v1alpha1.NotificationCondition, in Surroundings) status.Verdict {
 	spec := &condition.Spec
 	findings := []finding{
-		notImplemented(spec.Type == "NewRiskDetected", "spec.type: NewRiskDetected"),
-		notImplemented(spec.NamespaceSelector != nil, "spec.namespaceSelector"),
-		notImplemented(spec.NotifyWhenCleared, "spec.notifyWhenCleared"),
-		notImplemented(spec.Filter != nil && spec.Filter.Expression != "", "spec.filter.expression"),
-		notImplemented(spec.Threshold != nil && spec.Threshold.Auto, "spec.threshold.auto"),
+		invalid("spec.namespaceSelector", selectable(condition, in.OperatorNamespace)),
 	}
-	if _, err := plan.Compile(condition); err != nil {
+	if rule, err := plan.Compile(condition, 0); err != nil {
 		field, text, _ := strings.Cut(err.Error(), ": ")
 		findings = append(findings, invalid(field, errors.New(text)))
+	} else {
+		findings = append(findings, invalid("spec.threshold.window", remembered(spec, rule.Window(), in)))
 	}
 	for i, action := range spec.Actions {
 		if action.Email == nil {
@@ -91,6 +99,41 @@ func Condition(condition *v1alpha1.NotificationCondition) status.Verdict {
 		return status.Verdict{Reason: v1alpha1.ReasonSuspended, Message: "`spec.suspend` is true: events are not evaluated"}
 	}
 	return verdict(findings, "events are being evaluated")
+}
+
+// selectable refuses a namespace selector that would reach beyond what its author may see.
+func selectable(condition *v1alpha1.NotificationCondition, operator string) error {
+	selector := condition.Spec.NamespaceSelector
+	switch {
+	case selector == nil:
+		return nil
+	case operator == "":
+		return errors.New("the operator does not know its own namespace, the only one in which this may be set; " +
+			"start the manager with --namespace")
+	case condition.Namespace != operator:
+		return fmt.Errorf("may only be set in the operator's own namespace, %s; elsewhere a condition watches the events of its "+
+			"own namespace", operator)
+	}
+	_, err := metav1.LabelSelectorAsSelector(selector)
+	return err
+}
+
+// remembered refuses a window that reaches back beyond the events that are kept: a restart would forget them.
+func remembered(spec *v1alpha1.NotificationConditionSpec, window time.Duration, in Surroundings) error {
+	if in.Kept == nil {
+		return nil
+	}
+	var severities []v1alpha1.Severity
+	if spec.Filter != nil {
+		severities = spec.Filter.Severities
+	}
+	kept := in.Kept(severities)
+	if window <= kept {
+		return nil
+	}
+	return fmt.Errorf("%s is longer than SecurityEvents of all the severities that the filter admits are kept, %s; shorten the "+
+		"window, narrow `spec.filter.severities`, or have the manager keep them longer (--event-retention)",
+		v1alpha1.FormatDuration(window), v1alpha1.FormatDuration(kept))
 }
 
 // Channel says whether a channel can be used, as far as its spec alone tells.

@@ -6,6 +6,7 @@ package window
 
 import (
 	"slices"
+	"strings"
 	"time"
 )
 
@@ -32,6 +33,9 @@ type Entry struct {
 	Risk     string
 	// Severity is a rank: the higher the worse.
 	Severity int
+
+	// computer and risk are the names without case: names of computers and risks have no reliable one.
+	computer, risk string
 }
 
 // Summary is what a window held.
@@ -57,12 +61,13 @@ func New(t Threshold) *Window { return &Window{threshold: t} }
 
 // Add puts an entry in its place by time.
 func (w *Window) Add(e Entry) {
+	e.computer, e.risk = strings.ToLower(e.Computer), strings.ToLower(e.Risk)
 	at := len(w.entries)
 	for at > 0 && w.entries[at-1].Time.After(e.Time) {
 		at--
 	}
 	for i := at - 1; i >= 0 && w.entries[i].Time.Equal(e.Time); i-- {
-		if same := &w.entries[i]; same.Computer == e.Computer && same.Risk == e.Risk {
+		if same := &w.entries[i]; same.computer == e.computer && same.risk == e.risk {
 			same.Count += e.Count
 			same.Severity = max(same.Severity, e.Severity)
 			if e.First.Before(same.First) {
@@ -82,12 +87,12 @@ func (w *Window) Add(e Entry) {
 func (w *Window) shrink(n int) {
 	newest := map[string]int{}
 	for i, e := range w.entries {
-		newest[e.Computer] = i
+		newest[e.computer] = i
 	}
 	surplus := len(w.entries) - n
 	kept := w.entries[:0]
 	for i, e := range w.entries {
-		if surplus > 0 && (!w.threshold.Distinct || newest[e.Computer] != i) {
+		if surplus > 0 && (!w.threshold.Distinct || newest[e.computer] != i) {
 			surplus--
 			continue
 		}
@@ -121,7 +126,8 @@ func (w *Window) AsOf(now time.Time) (Summary, bool) {
 // Holds says whether something happened on the computer in (now-Width, now].
 func (w *Window) Holds(computer string, now time.Time) bool {
 	from, to := w.bounds(now)
-	return slices.ContainsFunc(w.entries[from:to], func(e Entry) bool { return e.Computer == computer })
+	computer = strings.ToLower(computer)
+	return slices.ContainsFunc(w.entries[from:to], func(e Entry) bool { return e.computer == computer })
 }
 
 // Around looks at every window of the threshold's width that contains the given time and ends by now. It summarises the
@@ -179,11 +185,11 @@ func (m *measure) add(e Entry) {
 	switch {
 	case !m.distinct:
 		m.n += e.Count
-	case e.Computer != "":
+	case e.computer != "":
 		if m.entries == nil {
 			m.entries = map[string]int{}
 		}
-		m.entries[e.Computer]++
+		m.entries[e.computer]++
 		m.n = int64(len(m.entries))
 	}
 }
@@ -192,9 +198,9 @@ func (m *measure) remove(e Entry) {
 	switch {
 	case !m.distinct:
 		m.n -= e.Count
-	case e.Computer != "":
-		if m.entries[e.Computer]--; m.entries[e.Computer] == 0 {
-			delete(m.entries, e.Computer)
+	case e.computer != "":
+		if m.entries[e.computer]--; m.entries[e.computer] == 0 {
+			delete(m.entries, e.computer)
 		}
 		m.n = int64(len(m.entries))
 	}
@@ -206,8 +212,8 @@ func (w *Window) sum(from, to int, end time.Time) (Summary, bool) {
 	for _, e := range slices.Backward(w.entries[from:to]) {
 		s.Occurrences += e.Count
 		s.Severity = max(s.Severity, e.Severity)
-		computers.add(e.Computer)
-		risks.add(e.Risk)
+		computers.add(e.computer, e.Computer)
+		risks.add(e.risk, e.Risk)
 		if s.Last.IsZero() {
 			s.Last = e.Time
 		}
@@ -224,23 +230,23 @@ func (w *Window) sum(from, to int, end time.Time) (Summary, bool) {
 	return s, measure >= w.threshold.Count
 }
 
-// names collects different names in order of appearance; it lists the first few and counts all.
+// names collects different names in order of appearance, as they are written there; it lists the first few and counts all.
 type names struct {
 	seen map[string]struct{}
 	list []string
 }
 
-func (n *names) add(name string) {
-	if name == "" {
+func (n *names) add(key, name string) {
+	if key == "" {
 		return
 	}
-	if _, ok := n.seen[name]; ok {
+	if _, ok := n.seen[key]; ok {
 		return
 	}
 	if n.seen == nil {
 		n.seen = map[string]struct{}{}
 	}
-	n.seen[name] = struct{}{}
+	n.seen[key] = struct{}{}
 	if len(n.list) < MaxNames {
 		n.list = append(n.list, name)
 	}

@@ -169,6 +169,9 @@ var schemaYAML = typed.YAMLObject(`types:
     - name: lastFiredTime
       type:
         namedType: io.k8s.apimachinery.pkg.apis.meta.v1.Time
+    - name: lastTime
+      type:
+        namedType: io.k8s.apimachinery.pkg.apis.meta.v1.Time
     - name: sequence
       type:
         scalar: numeric

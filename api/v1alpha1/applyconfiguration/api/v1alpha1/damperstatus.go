@@ -20,6 +20,8 @@ type DamperStatusApplyConfiguration struct {
 	Sequence *int64 `json:"sequence,omitempty"`
 	// lastFiredTime is when it last fired.
 	LastFiredTime *v1.Time `json:"lastFiredTime,omitempty"`
+	// lastTime is when the latest event was created that concerned this damper.
+	LastTime *v1.Time `json:"lastTime,omitempty"`
 	// until is when the damper ends; unset when it is not running.
 	Until *v1.Time `json:"until,omitempty"`
 	// clearedTime is when the condition cleared: the damper had ended and nothing had happened for a window. Unset since it
@@ -58,6 +60,14 @@ func (b *DamperStatusApplyConfiguration) WithSequence(value int64) *DamperStatus
 // If called multiple times, the LastFiredTime field is set to the value of the last call.
 func (b *DamperStatusApplyConfiguration) WithLastFiredTime(value v1.Time) *DamperStatusApplyConfiguration {
 	b.LastFiredTime = &value
+	return b
+}
+
+// WithLastTime sets the LastTime field in the declarative configuration to the given value
+// and returns the receiver, so that objects can be built by chaining "With" function invocations.
+// If called multiple times, the LastTime field is set to the value of the last call.
+func (b *DamperStatusApplyConfiguration) WithLastTime(value v1.Time) *DamperStatusApplyConfiguration {
+	b.LastTime = &value
 	return b
 }
 

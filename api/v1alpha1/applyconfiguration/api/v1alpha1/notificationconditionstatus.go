@@ -36,7 +36,7 @@ type NotificationConditionStatusApplyConfiguration struct {
 	// held is the number of occurrences held since the last notification, by all dampers together.
 	Held *int64 `json:"held,omitempty"`
 	// window is what the threshold's window held when these numbers were written: of several windows (scope SingleComputer,
-	// a damper per Risk) the fullest. Unset while it is empty.
+	// a damper per Risk) the one that the latest event counts in. Unset while it is empty.
 	Window *WindowStatusApplyConfiguration `json:"window,omitempty"`
 	// expressionErrors tells of events for which `filter.expression` could not be evaluated; such an event does not match.
 	ExpressionErrors *ExpressionErrorsApplyConfiguration `json:"expressionErrors,omitempty"`
