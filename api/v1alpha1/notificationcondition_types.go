@@ -13,8 +13,32 @@ type ConditionType string
 //
 // +kubebuilder:validation:XValidation:rule="self.type != 'NewRiskDetected' || !has(self.notifyWhenCleared) || !self.notifyWhenCleared",message="`notifyWhenCleared` may not be set with type NewRiskDetected: it tells of each risk once, there is nothing to clear",fieldPath=".notifyWhenCleared"
 type NotificationConditionSpec struct {
-	// type is a preset that supplies event types and a default threshold; Custom supplies none. docs/event-types.md lists
-	// what each preset means.
+	// type is a preset that supplies event types and a default threshold:
+	//
+	// - AuthenticationFailure: Logins that failed.
+	// - ClientListChanged: A computer was added, moved, renamed, deleted, or changed its hardware or mode.
+	// - ClientSecurityAlert: An attack, a firewall rule, or compliance, device or application control on a computer.
+	// - DownloadProtectionOutOfDate: Download protection content is older than it should be.
+	// - EnforcerDown: An enforcer went offline.
+	// - FileReputation: The file reputation service cannot be used.
+	// - ForcedApplicationDetected: A commercial application, or one on the administrator's list, was found.
+	// - IPSSignaturesOutOfDate: Intrusion prevention signatures are older than they should be.
+	// - NetworkLoad: Too many or too slow connections between computers and their server.
+	// - NewClientSoftware: A new client package or new security definitions arrived.
+	// - NewLearnedApplication: An application was seen for the first time.
+	// - NewRiskDetected: A risk was seen for the first time.
+	// - NewUserAllowedDownload: A user allowed a download that was advised against.
+	// - PowerEraserRecommended: A computer needs a thorough cleaning.
+	// - RiskOutbreak: Risks spread over several computers.
+	// - ServerHealth: The health of a management server changed.
+	// - SingleRiskEvent: A risk was found.
+	// - SONARDefinitionsOutOfDate: Behaviour analysis definitions are older than they should be.
+	// - SystemEvent: Server activity, replication failures, backups and system errors.
+	// - UnmanagedComputers: A computer without protection was seen in the network.
+	// - VirusDefinitionsOutOfDate: Virus definitions on computers are older than they should be.
+	// - Custom: Whatever the filter says.
+	//
+	// docs/event-types.md lists the event types and thresholds.
 	// +required
 	Type ConditionType `json:"type"`
 	// suspend stops the evaluation. Events that arrive meanwhile are not looked at later either.

@@ -29,7 +29,18 @@ const (
 	OtherRule        Verdict = "OtherRule"
 	NoEmailAlertRule Verdict = "NoEmailAlertRule"
 	OtherUser        Verdict = "OtherUser"
+	// OtherExpression: the expression is false. ExpressionFailed: it cannot be evaluated for this event.
+	OtherExpression  Verdict = "OtherExpression"
+	ExpressionFailed Verdict = "ExpressionFailed"
 )
+
+// Event is an event's spec, with what is worked out of it once for all filters. It is not safe for concurrent use.
+type Event struct {
+	spec *v1alpha1.SecurityEventSpec
+}
+
+// NewEvent returns the event with this spec.
+func NewEvent(spec *v1alpha1.SecurityEventSpec) *Event { return &Event{spec: spec} }
 
 // Filter is a condition's filter, ready to be asked often.
 type Filter struct {
@@ -49,8 +60,9 @@ type Filter struct {
 	exactTypes []string
 }
 
-// Compile prepares the filter of a condition together with the event types of its preset.
-func Compile(spec *v1alpha1.NotificationConditionSpec) *Filter {
+// Compile prepares the filter of a condition together with the event types of its preset. An error begins with the field
+// that cannot be used, a colon and a space.
+func Compile(spec *v1alpha1.NotificationConditionSpec) (*Filter, error) {
 	own := v1alpha1.EventFilter{}
 	if spec.Filter != nil {
 		own = *spec.Filter
@@ -74,7 +86,7 @@ func Compile(spec *v1alpha1.NotificationConditionSpec) *Filter {
 		f.types = compileWildcards(preset.For(spec.Type).EventTypes)
 	}
 	f.exactTypes = exact(f.types)
-	return f
+	return f, nil
 }
 
 // exact returns the patterns as they are when none has a star, else nil: such a filter cannot be indexed by type.
@@ -89,8 +101,9 @@ func exact(patterns wildcards) []string {
 	return types
 }
 
-// Match says whether the event meets the filter.
-func (f *Filter) Match(event *v1alpha1.SecurityEventSpec) Verdict {
+// Match says whether the event meets the filter. With ExpressionFailed the error tells what cannot be evaluated.
+func (f *Filter) Match(e *Event) (Verdict, error) {
+	event := e.spec
 	computer, network := event.Computer, event.Network
 	if computer == nil {
 		computer = &v1alpha1.Computer{}
@@ -120,10 +133,10 @@ func (f *Filter) Match(event *v1alpha1.SecurityEventSpec) Verdict {
 		{f.users.match(event.User), OtherUser},
 	} {
 		if !check.holds {
-			return check.verdict
+			return check.verdict, nil
 		}
 	}
-	return Matched
+	return Matched, nil
 }
 
 func (f *Filter) matchesApplication(application *v1alpha1.Application) bool {
