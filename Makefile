@@ -27,7 +27,7 @@ cluster-down: $(DEVCLUSTER) ## Stop it
 
 .PHONY: run
 run: bin/manager ## Run the manager on this machine against the current kubeconfig's cluster
-	bin/manager --metrics-bind-address=127.0.0.1:8080 --health-probe-bind-address=127.0.0.1:8081
+	bin/manager --namespace=tocsin-system --metrics-bind-address=127.0.0.1:8080 --health-probe-bind-address=127.0.0.1:8081
 
 ##@ Build
 

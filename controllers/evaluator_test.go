@@ -18,12 +18,12 @@ import (
 // A leader that has panicked must end, so that another one can lead; it may not hang with the lease in its hand.
 func TestPanicEndsTheEvaluator(t *testing.T) {
 	t.Parallel()
-	rule, err := plan.Compile(&v1alpha1.NotificationCondition{Spec: v1alpha1.NotificationConditionSpec{Type: "Custom"}})
+	rule, err := plan.Compile(&v1alpha1.NotificationCondition{Spec: v1alpha1.NotificationConditionSpec{Type: "Custom"}}, 0)
 	if err != nil {
 		t.Fatal(err)
 	}
 	watching := fake.NewClientBuilder().WithScheme(cluster.Scheme()).Build()
-	e := NewEvaluator(nil, watching, clock.RealClock{}, logr.Discard()) // without a client, writing panics
+	e := NewEvaluator(nil, watching, nil, clock.RealClock{}, logr.Discard()) // without a client, writing panics
 	if err := e.events.Replace(nil, ""); err != nil {                   // in step with a cluster without events
 		t.Fatal(err)
 	}

@@ -25,17 +25,17 @@ func told(n *v1alpha1.Notification) string {
 	t := n.Spec.Trigger
 	text := fmt.Sprintf("%s: %s", n.Name, t.Reason)
 	if t.Occurrences > 0 {
-		text += fmt.Sprintf(", %d occurrences on %d computers within %s", t.Occurrences, t.Computers,
+		text += fmt.Sprintf("; occurrences: %d, computers: %d, within %s", t.Occurrences, t.Computers,
 			n.Spec.Condition.Threshold.Window)
 	}
 	if t.Held > 0 {
-		text += fmt.Sprintf(", %d held since the last", t.Held)
+		text += fmt.Sprintf("; held since the last: %d", t.Held)
 	}
 	return text
 }
 
 // unevaluated is the Event's note about a filter's expression.
 func unevaluated(e *v1alpha1.ExpressionErrors) string {
-	return fmt.Sprintf("spec.filter.expression could not be evaluated for %d events so far, which therefore did not match; "+
+	return fmt.Sprintf("spec.filter.expression cannot be evaluated for some events, which therefore do not match; so far: %d; "+
 		"status.expressionErrors tells why", e.Count)
 }

@@ -240,11 +240,6 @@ func TestWhatIsNotImplementedSaysSo(t *testing.T) {
 	channel.Spec.Limit = &v1alpha1.Limit{Count: 1, Interval: "1h"}
 	k8s.Create(t, channel)
 	awaitChannel(t, channel, v1alpha1.ReasonNotImplemented)
-	c := condition(ns, "cel", "Custom")
-	c.Spec.Filter = &v1alpha1.EventFilter{Expression: "event.severity == 'Critical'"}
-	k8s.Create(t, c)
-	awaitCondition(t, c, v1alpha1.ReasonNotImplemented)
-
 	ready(t, condition(ns, "single-risk", "SingleRiskEvent"))
 	k8s.Create(t, detection(ns, "ws", "Worm"))
 	n := &awaitNotifications(t, ns, 1, v1alpha1.ReasonLogged)[0]

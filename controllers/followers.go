@@ -165,7 +165,7 @@ func (e *Evaluator) Describe(key types.NamespacedName, status *v1alpha1.Notifica
 // wasInactive says whether the status tells that the condition was not evaluated when it was last looked at.
 func wasInactive(condition *v1alpha1.NotificationCondition) bool {
 	switch readyReason(condition) {
-	case v1alpha1.ReasonSuspended, v1alpha1.ReasonInvalid:
+	case v1alpha1.ReasonSuspended, v1alpha1.ReasonInvalid, v1alpha1.ReasonNotImplemented:
 		return true
 	}
 	return false
