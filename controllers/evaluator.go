@@ -54,8 +54,10 @@ type Evaluator struct {
 
 	mu      sync.Mutex
 	watches map[types.NamespacedName]*follower
-	index   *match.Index[*follower]
-	outbox  []*draft
+	// met are the conditions that were looked at.
+	met    map[types.NamespacedName]struct{}
+	index  *match.Index[*follower]
+	outbox []*draft
 	// due holds when followers next have something to do, the earliest first. An entry counts while it is what its follower says.
 	due deadlines
 
@@ -106,6 +108,7 @@ func NewEvaluator(c client.Client, watching client.WithWatch, recorder events.Ev
 		changed: make(chan event.GenericEvent, changedBuffer),
 		wake:    make(chan struct{}, 1),
 		watches: map[types.NamespacedName]*follower{},
+		met:     map[types.NamespacedName]struct{}{},
 		index:   match.NewIndex[*follower](),
 		dirty:   map[types.NamespacedName]struct{}{},
 	}
@@ -167,6 +170,7 @@ func (e *Evaluator) step(ctx context.Context) time.Time {
 	}
 	deadline := e.advance()
 	retry := e.write(ctx)
+	e.confirm()
 	return earliest(deadline, retry, e.flush())
 }
 

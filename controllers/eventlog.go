@@ -26,6 +26,8 @@ import (
 type record struct {
 	position plan.Position
 	event    *v1alpha1.SecurityEvent
+	// bytes is about what it takes of the manager's memory.
+	bytes int64
 }
 
 // eventLog holds the SecurityEvents that the cluster holds, and queues new ones in the order in which they were created.
@@ -36,17 +38,24 @@ type eventLog struct {
 	mu    sync.Mutex
 	known map[types.UID]record
 	// ordered holds the known records of each namespace in order.
-	ordered map[string][]record
-	queue   []record
-	census  census
-	wake    chan struct{}
-	synced  chan struct{}
-	once    sync.Once
+	ordered map[string]*row
+	// queue holds what is to be evaluated, and taken what is being evaluated.
+	queue, taken []record
+	// seen is the latest position that the API server told of, and listed that of the latest list.
+	seen, listed plan.Position
+	// evaluated is what horizon found last.
+	evaluated plan.Position
+	// stock is what was evaluated and may be deleted.
+	stock  *stock
+	census census
+	wake   chan struct{}
+	synced chan struct{}
+	once   sync.Once
 }
 
 func newEventLog(log logr.Logger) *eventLog {
 	return &eventLog{
-		log: log, known: map[types.UID]record{}, ordered: map[string][]record{}, census: census{},
+		log: log, known: map[types.UID]record{}, ordered: map[string]*row{}, census: census{}, stock: newStock(),
 		wake: make(chan struct{}, 1), synced: make(chan struct{}),
 	}
 }
@@ -86,7 +95,7 @@ func (l *eventLog) snapshot(namespaces []string) []record {
 	defer l.mu.Unlock()
 	var records []record
 	for _, namespace := range namespaces {
-		records = append(records, l.ordered[namespace]...)
+		records = append(records, l.ordered[namespace].present(l.known)...)
 	}
 	if len(namespaces) > 1 {
 		slices.SortFunc(records, byPosition)
@@ -101,23 +110,58 @@ func (l *eventLog) computers(namespaces []string) int {
 	return l.census.count(namespaces)
 }
 
-// take returns the records queued since the last call, in order.
+// take returns the records queued since the last call, in order. None of them may be deleted before settle is called.
 func (l *eventLog) take() []record {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	l.horizon()
 	taken := l.queue
+	l.taken = append(l.taken, taken...)
 	l.queue = nil
 	return taken
 }
 
+// settle says that all records that were taken have been evaluated, and that what came of it is written.
+func (l *eventLog) settle() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, r := range l.taken {
+		if _, known := l.known[r.event.UID]; known {
+			l.stock.put(r.item())
+		}
+	}
+	l.taken = nil
+}
+
+// settled is the latest position up to which every event was evaluated.
+func (l *eventLog) settled() plan.Position {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.horizon()
+}
+
+// horizon is what settled is. An event that was changed before it was listed was created before its position: only when all
+// of a list are evaluated does a position say that all before it are.
+func (l *eventLog) horizon() plan.Position {
+	switch {
+	case len(l.taken) > 0:
+	case len(l.queue) == 0:
+		l.evaluated = l.seen
+	case l.queue[0].position > l.listed:
+		l.evaluated = max(l.evaluated, l.queue[0].position-1)
+	}
+	return l.evaluated
+}
+
 // Add queues an event that was just created.
 func (l *eventLog) Add(obj any) error {
-	event, err := l.read(obj)
-	if event == nil {
+	r, err := l.read(obj)
+	if r == nil {
 		return err
 	}
 	l.mu.Lock()
-	l.add(event)
+	l.seen = max(l.seen, r.position)
+	l.add(*r)
 	l.mu.Unlock()
 	l.signal()
 	return nil
@@ -125,7 +169,7 @@ func (l *eventLog) Add(obj any) error {
 
 // read returns nil for an event that cannot be read: it is counted and left out. The schema admits none, but may not have
 // been there when it was stored.
-func (l *eventLog) read(obj any) (*v1alpha1.SecurityEvent, error) {
+func (l *eventLog) read(obj any) (*record, error) {
 	u, ok := obj.(*unstructured.Unstructured)
 	if !ok {
 		return nil, fmt.Errorf("event log: got a %T", obj)
@@ -136,35 +180,36 @@ func (l *eventLog) read(obj any) (*v1alpha1.SecurityEvent, error) {
 		l.log.Error(err, "SecurityEvent cannot be read and is left out", "event", client.ObjectKeyFromObject(u))
 		return nil, nil
 	}
-	return event, nil
+	event.ManagedFields = nil
+	return &record{plan.ParsePosition(event.ResourceVersion), event, weigh(u.Object, event)}, nil
 }
 
 // add keeps the place of an event that is known already: only its metadata can have changed.
-func (l *eventLog) add(event *v1alpha1.SecurityEvent) {
-	if _, ok := l.known[event.UID]; ok {
+func (l *eventLog) add(r record) {
+	if r.event.DeletionTimestamp != nil {
+		l.stock.leaves(r.event.UID)
+	}
+	if _, ok := l.known[r.event.UID]; ok {
 		return
 	}
-	event.ManagedFields = nil
-	r := record{plan.ParsePosition(event.ResourceVersion), event}
-	l.known[event.UID] = r
+	l.known[r.event.UID] = r
 	l.queue = append(l.queue, r)
-	records := l.ordered[event.Namespace]
-	i, _ := slices.BinarySearchFunc(records, r, byPosition)
-	l.ordered[event.Namespace] = slices.Insert(records, i, r)
-	l.census.add(event, 1)
+	if l.ordered[r.event.Namespace] == nil {
+		l.ordered[r.event.Namespace] = &row{}
+	}
+	l.ordered[r.event.Namespace].add(r)
+	l.census.add(r.event, 1)
+	eventsKept.add(r.event.Spec.Severity, 1)
 }
 
 func (l *eventLog) remove(r record) {
 	delete(l.known, r.event.UID)
 	l.census.add(r.event, -1)
-	namespace := r.event.Namespace
-	records := l.ordered[namespace]
-	if i, ok := slices.BinarySearchFunc(records, r, byPosition); ok {
-		records = slices.Delete(records, i, i+1)
+	if l.ordered[r.event.Namespace].remove(l.known); len(l.ordered[r.event.Namespace].records) == 0 {
+		delete(l.ordered, r.event.Namespace)
 	}
-	if l.ordered[namespace] = records; len(records) == 0 {
-		delete(l.ordered, namespace)
-	}
+	l.stock.gone(r.event.UID)
+	eventsKept.add(r.event.Spec.Severity, -1)
 }
 
 // Update is what Add is: an event never changes.
@@ -177,31 +222,41 @@ func (l *eventLog) Delete(obj any) error {
 		if r, known := l.known[u.GetUID()]; known {
 			l.remove(r)
 		}
+		l.seen = max(l.seen, plan.ParsePosition(u.GetResourceVersion()))
 		l.mu.Unlock()
 	}
 	return nil
 }
 
+// Bookmark notes that nothing has happened up to a resourceVersion that was not told.
+func (l *eventLog) Bookmark(resourceVersion string) error {
+	l.mu.Lock()
+	l.seen = max(l.seen, plan.ParsePosition(resourceVersion))
+	l.mu.Unlock()
+	return nil
+}
+
 // Replace takes over a list: it queues what is new in it, in order, and forgets what is gone.
-func (l *eventLog) Replace(list []any, _ string) error {
+func (l *eventLog) Replace(list []any, resourceVersion string) error {
 	listed := make([]record, 0, len(list))
 	for _, obj := range list {
-		event, err := l.read(obj)
+		r, err := l.read(obj)
 		if err != nil {
 			return err
 		}
-		if event == nil {
-			continue
+		if r != nil {
+			listed = append(listed, *r)
 		}
-		listed = append(listed, record{plan.ParsePosition(event.ResourceVersion), event})
 	}
 	slices.SortFunc(listed, byPosition)
 	l.mu.Lock()
 	present := make(map[types.UID]struct{}, len(listed))
 	for _, r := range listed {
 		present[r.event.UID] = struct{}{}
-		l.add(r.event)
+		l.add(r)
 	}
+	l.listed = plan.ParsePosition(resourceVersion)
+	l.seen = max(l.seen, l.listed)
 	for uid, r := range l.known {
 		if _, ok := present[uid]; !ok {
 			l.remove(r)

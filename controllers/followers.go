@@ -104,6 +104,7 @@ func (e *Evaluator) replace(old, f *follower) {
 		e.index.Delete(old)
 	}
 	e.watches[f.key] = f
+	e.met[f.key] = struct{}{}
 	if f.active {
 		e.index.Put(f, f.namespaces, f.watch.Rule().Filter)
 	}
@@ -136,6 +137,7 @@ func (e *Evaluator) follows(condition *v1alpha1.NotificationCondition, how Follo
 func (e *Evaluator) rest(key types.NamespacedName) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
+	e.met[key] = struct{}{}
 	if f := e.watches[key]; f != nil {
 		e.index.Delete(f)
 		f.active = false
@@ -146,6 +148,7 @@ func (e *Evaluator) rest(key types.NamespacedName) {
 func (e *Evaluator) Unfollow(key types.NamespacedName) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
+	delete(e.met, key)
 	if f := e.watches[key]; f != nil {
 		e.index.Delete(f)
 		delete(e.watches, key)

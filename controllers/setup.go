@@ -15,6 +15,7 @@ import (
 
 	"github.com/tocsin-dev/tocsin/internal/notify"
 	"github.com/tocsin-dev/tocsin/internal/notify/smtp"
+	"github.com/tocsin-dev/tocsin/internal/retention"
 	"github.com/tocsin-dev/tocsin/internal/verify"
 )
 
@@ -32,22 +33,37 @@ type Options struct {
 	Namespace string
 	// Computers is the number of computers that threshold.auto goes by. 0: those in the events that are kept.
 	Computers int32
+	// EventRetention says how long and how many SecurityEvents are kept. Zero: retention.DefaultEvents.
+	EventRetention retention.Policy
+	// NotificationRetention says how long and how many Notifications are kept. Zero: retention.DefaultNotifications.
+	NotificationRetention retention.Policy
 }
 
 // DefaultDeliveryWorkers is how many deliveries may be under way at once. A channel gets a sixteenth, a namespace a quarter.
 const DefaultDeliveryWorkers = 64
 
+// complete puts the defaults in place of what is left out.
+func (o *Options) complete() {
+	if o.Clock == nil {
+		o.Clock = clock.RealClock{}
+	}
+	if o.DeliveryWorkers == 0 {
+		o.DeliveryWorkers = DefaultDeliveryWorkers
+	}
+	if o.Grace == 0 {
+		o.Grace = DefaultGrace
+	}
+	if o.EventRetention == (retention.Policy{}) {
+		o.EventRetention = retention.DefaultEvents()
+	}
+	if o.NotificationRetention == (retention.Policy{}) {
+		o.NotificationRetention = retention.DefaultNotifications()
+	}
+}
+
 // Setup registers all controllers with the manager.
 func Setup(ctx context.Context, mgr ctrl.Manager, options Options) error {
-	if options.Clock == nil {
-		options.Clock = clock.RealClock{}
-	}
-	if options.DeliveryWorkers == 0 {
-		options.DeliveryWorkers = DefaultDeliveryWorkers
-	}
-	if options.Grace == 0 {
-		options.Grace = DefaultGrace
-	}
+	options.complete()
 	if _, err := smtp.New(smtp.Config{Servers: []string{"localhost"}, HelloName: options.HelloName}); err != nil {
 		return fmt.Errorf("checking the options: %w", err)
 	}
@@ -58,7 +74,7 @@ func Setup(ctx context.Context, mgr ctrl.Manager, options Options) error {
 	if err != nil {
 		return fmt.Errorf("making a client that watches: %w", err)
 	}
-	recorder := mgr.GetEventRecorder("tocsin")
+	recorder := mgr.GetEventRecorder(recorderName)
 	evaluator := NewEvaluator(mgr.GetClient(), watching, recorder, options.Clock, mgr.GetLogger().WithName("evaluator"))
 	if err := mgr.Add(evaluator); err != nil {
 		return fmt.Errorf("adding the evaluator: %w", err)
@@ -66,11 +82,19 @@ func Setup(ctx context.Context, mgr ctrl.Manager, options Options) error {
 	if err := mgr.AddReadyzCheck("events", evaluator.inStep); err != nil {
 		return fmt.Errorf("adding the readiness check: %w", err)
 	}
+	deletions, err := NewRetention(mgr, evaluator, options)
+	if err != nil {
+		return err
+	}
+	if err := mgr.Add(deletions); err != nil {
+		return fmt.Errorf("adding the retention: %w", err)
+	}
 	senders := Senders{Credentials: Credentials{Reader: mgr.GetAPIReader()}, HelloName: options.HelloName}
 	for name, reconciler := range map[string]interface{ setupWithManager(ctrl.Manager) error }{
 		"condition": &ConditionReconciler{
 			Client: mgr.GetClient(), Evaluator: evaluator, Recorder: recorder,
-			Surroundings: verify.Surroundings{OperatorNamespace: options.Namespace}, Computers: options.Computers,
+			Surroundings: verify.Surroundings{OperatorNamespace: options.Namespace, Kept: options.EventRetention.Shortest},
+			Computers:    options.Computers,
 		},
 		"channel": &ChannelReconciler{Client: mgr.GetClient(), Senders: senders},
 		"delivery": &DeliveryReconciler{

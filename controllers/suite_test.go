@@ -48,8 +48,8 @@ func TestMain(m *testing.M) {
 		go func() { stopped <- mgr.Start(ctx) }()
 		return func() {
 			cancel()
-			if err := <-stopped; err != nil {
-				fmt.Fprintln(os.Stderr, "manager:", err)
+			if err := errors.Join(<-stopped, stopQuiet()); err != nil {
+				fmt.Fprintln(os.Stderr, "stopping:", err)
 			}
 		}, nil
 	}))
@@ -126,6 +126,11 @@ func awaitChannel(t *testing.T, c *v1alpha1.NotificationChannel, reason string) 
 
 func awaitCondition(t *testing.T, c *v1alpha1.NotificationCondition, reason string) {
 	t.Helper()
+	awaitConditionIn(t, k8s, c, reason)
+}
+
+func awaitConditionIn(t *testing.T, k8s *cluster.Cluster, c *v1alpha1.NotificationCondition, reason string) {
+	t.Helper()
 	k8s.Until(t, c, func() error {
 		if c.Status.ObservedGeneration != c.Generation {
 			return errors.New("not observed yet")
@@ -138,6 +143,11 @@ func awaitCondition(t *testing.T, c *v1alpha1.NotificationCondition, reason stri
 
 // awaitNotifications waits until the namespace has that many notifications, all in that state.
 func awaitNotifications(t *testing.T, namespace string, n int, reason string) []v1alpha1.Notification {
+	t.Helper()
+	return awaitNotificationsIn(t, k8s, namespace, n, reason)
+}
+
+func awaitNotificationsIn(t *testing.T, k8s *cluster.Cluster, namespace string, n int, reason string) []v1alpha1.Notification {
 	t.Helper()
 	var list []v1alpha1.Notification
 	cluster.Eventually(t, "notifications of "+namespace, func(context.Context) error {

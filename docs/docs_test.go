@@ -205,7 +205,7 @@ func usable(object runtime.Object) error {
 	var v status.Verdict
 	switch o := object.(type) {
 	case *v1alpha1.NotificationCondition:
-		v = verify.Condition(o)
+		v = verify.Condition(o, verify.Surroundings{OperatorNamespace: "tocsin-system"})
 	case *v1alpha1.NotificationChannel:
 		v = verify.Channel(&o.Spec)
 	default:
@@ -222,7 +222,7 @@ func TestNothingIsLeftOut(t *testing.T) {
 	t.Parallel()
 	for page, names := range map[string][]string{
 		"operations.md": slices.Concat(
-			find(t, "../controllers/metrics.go", `Name:\s*"(tocsin_\w+)"`, "`%s`"),
+			find(t, "../controllers/*metrics.go", `Name:\s*"(tocsin_\w+)"`, "`%s`"),
 			find(t, "../cmd/manager/flags.go", `Var\(&o\.\S+, "([a-z-]+)"`, "`--%s`")),
 		"README.md":              find(t, "../internal/verify/verify.go", `notImplemented\(.*, "([^"]+?) ?"`, "`%s"),
 		"notificationchannel.md": quoted(notify.Reasons()),

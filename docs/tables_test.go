@@ -107,7 +107,7 @@ type burst []string
 // outbreakTable plays an outbreak through the default RiskOutbreak.
 func outbreakTable(t *testing.T) []string {
 	condition := &v1alpha1.NotificationCondition{Spec: v1alpha1.NotificationConditionSpec{Type: "RiskOutbreak"}}
-	rule, err := plan.Compile(condition)
+	rule, err := plan.Compile(condition, 0)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -140,7 +140,7 @@ func (s *story) play(b burst) {
 	held := s.held()
 	for _, at := range b {
 		s.events++
-		_, firings := s.watch.Observe(s.event(s.at(at)), plan.Position(s.events))
+		_, firings := s.watch.Observe(plan.NewEvent(s.event(s.at(at)), plan.Position(s.events)))
 		told = append(told, firings...)
 	}
 	what, reaction := "a risk on one more computer", "waits: fewer than five computers within the last hour"
@@ -153,14 +153,18 @@ func (s *story) play(b burst) {
 	s.row(strings.Join(b, ", "), what, reaction, told)
 }
 
-// endDampers tells of the dampers that end before the time.
+// endDampers tells of the dampers that end before the time. That a window is empty, or that all is quiet, tells nobody.
 func (s *story) endDampers(before string) {
 	for {
-		until, ok := s.watch.NextDue()
-		if !ok || !until.Before(s.at(before)) {
+		due, ok := s.watch.NextDue()
+		if !ok || !due.Before(s.at(before)) {
 			return
 		}
-		s.row(until.Format("15:04"), "the damper ends", "sends nothing: the rate has fallen", s.watch.Advance(until))
+		until := s.described().DamperUntil
+		told := s.watch.Advance(due)
+		if until != nil && until.Equal(&metav1.Time{Time: due}) {
+			s.row(due.Format("15:04"), "the damper ends", "sends nothing: the rate has fallen", told)
+		}
 	}
 }
 
@@ -172,13 +176,12 @@ func (s *story) row(at, what, reaction string, told []plan.Firing) {
 	s.rows = append(s.rows, fmt.Sprintf("| %s | %s | %s | %d |", at, what, reaction, s.held()))
 }
 
-func (s *story) held() int64 {
-	var described v1alpha1.NotificationConditionStatus
-	s.watch.Describe(&described)
-	for _, d := range described.Dampers {
-		return d.Held
-	}
-	return 0
+func (s *story) held() int64 { return s.described().Held }
+
+func (s *story) described() *v1alpha1.NotificationConditionStatus {
+	described := &v1alpha1.NotificationConditionStatus{}
+	s.watch.Describe(described)
+	return described
 }
 
 func (s *story) at(clock string) time.Time {

@@ -153,6 +153,13 @@ func TestBadInputIsRefusedWithTheFieldAndWhatIsRight(t *testing.T) {
 			[]string{"`dns` needs `mxLookup: true`"}},
 		"auto and count": {condition, map[string]any{"spec.threshold": map[string]any{"auto": true, "count": int64(3)}},
 			[]string{"give either `auto: true` or those two"}},
+		"nothing to clear": {condition, map[string]any{"spec.type": "NewRiskDetected", "spec.notifyWhenCleared": true},
+			[]string{"spec.notifyWhenCleared", "may not be set with type NewRiskDetected", "there is nothing to clear"}},
+		"17 wildcards": {condition, map[string]any{"spec.filter": map[string]any{"computers": []any{"ws", strings.Repeat("*a", 17)}}},
+			[]string{"spec.filter.computers[1]", "may hold at most 16 wildcards *"}},
+		"17 wildcards in an event type": {condition, map[string]any{
+			"spec.filter": map[string]any{"eventTypes": []any{strings.Repeat("a*", 17)}}},
+			[]string{"spec.filter.eventTypes[0]", "may hold at most 16 wildcards *"}},
 		"the same channel twice": {condition, map[string]any{"spec.actions": []any{
 			map[string]any{"channelRef": map[string]any{"name": "mail"}}, map[string]any{"channelRef": map[string]any{"name": "mail"}}}},
 			[]string{"spec.actions", "may name each channel once"}},
@@ -182,6 +189,24 @@ func TestBadInputIsRefusedWithTheFieldAndWhatIsRight(t *testing.T) {
 				if !strings.Contains(err.Error(), want) {
 					t.Errorf("the refusal lacks %q:\n%v", want, err)
 				}
+			}
+		})
+	}
+}
+
+func TestWhatIsJustWithinTheBoundsIsAccepted(t *testing.T) {
+	for name, tc := range map[string]struct {
+		manifest string
+		changes  map[string]any
+	}{
+		"16 wildcards": {condition, map[string]any{"spec.filter": map[string]any{"computers": []any{strings.Repeat("*a", 16)}}}},
+		"a new risk without clearing": {condition, map[string]any{
+			"spec.type": "NewRiskDetected", "spec.notifyWhenCleared": false}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			u := parse(t, tc.manifest, tc.changes)
+			if err := k8s.Client.Create(t.Context(), u, client.DryRunAll, client.FieldValidation(metav1.FieldValidationStrict)); err != nil {
+				t.Errorf("was refused: %v", err)
 			}
 		})
 	}
@@ -220,7 +245,9 @@ var yamlBlock = regexp.MustCompile("(?ms)^```yaml\n(.*?)^```")
 
 // Every manifest that is shown or shipped is accepted as it stands.
 func TestEveryManifestIsAccepted(t *testing.T) {
-	k8s.Create(t, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: "security"}})
+	for _, namespace := range []string{"security", "tocsin-system"} {
+		k8s.Create(t, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: namespace}})
+	}
 	for name, source := range manifests(t) {
 		t.Run(name, func(t *testing.T) {
 			for _, document := range cluster.Manifests(source) {

@@ -12,10 +12,12 @@ import (
 	"time"
 
 	"github.com/go-logr/logr"
+	"k8s.io/apimachinery/pkg/api/resource"
 	"sigs.k8s.io/controller-runtime/pkg/client/config"
 	"sigs.k8s.io/controller-runtime/pkg/log/zap"
 
 	"github.com/tocsin-dev/tocsin/controllers"
+	"github.com/tocsin-dev/tocsin/internal/retention"
 )
 
 // options are what the command line says.
@@ -26,6 +28,7 @@ type options struct {
 	leaseNamespace string
 	leaseDuration  time.Duration
 	controllers    controllers.Options
+	eventMemory    resource.QuantityValue
 	zap            zap.Options
 }
 
@@ -73,6 +76,7 @@ func parseFlags(flags *flag.FlagSet, args []string) (*options, error) {
 		"how long a delivery under way may go on after the manager was told to stop")
 	flags.StringVar(&o.controllers.HelloName, "smtp-hello", "",
 		"`name` to say hello to mail servers as (default: the host's name)")
+	o.bindRetention(flags)
 	o.zap.BindFlags(flags)
 	if err := flags.Parse(args); err != nil {
 		return nil, err
@@ -86,7 +90,39 @@ func parseFlags(flags *flag.FlagSet, args []string) (*options, error) {
 	if o.leaseDuration < 4*time.Second {
 		return nil, fmt.Errorf("--leader-election-lease is %s; it must be at least 4s", o.leaseDuration)
 	}
-	return o, nil
+	return o, o.readRetention()
+}
+
+// bindRetention declares the flags that say what is kept.
+func (o *options) bindRetention(flags *flag.FlagSet) {
+	o.controllers.EventRetention, o.controllers.NotificationRetention = retention.DefaultEvents(), retention.DefaultNotifications()
+	o.eventMemory.Quantity = *resource.NewQuantity(o.controllers.EventRetention.MemoryLimit, resource.BinarySI)
+	flags.Var(&o.controllers.EventRetention.Ages, "event-retention",
+		"how long SecurityEvents are kept, by severity; a `list` replaces only what it names")
+	flags.Var(&o.controllers.NotificationRetention.Ages, "notification-retention",
+		"how long Notifications are kept, by severity; a `list` replaces only what it names")
+	flags.IntVar(&o.controllers.EventRetention.Limit, "event-limit", o.controllers.EventRetention.Limit,
+		"`number` of SecurityEvents that are kept in the whole cluster; of more, the lowest severity goes first")
+	flags.IntVar(&o.controllers.NotificationRetention.Limit, "notification-limit", o.controllers.NotificationRetention.Limit,
+		"`number` of Notifications that are kept in the whole cluster; of more, the lowest severity goes first")
+	flags.Var(&o.eventMemory, "event-memory-limit",
+		"about how much of the manager's memory the SecurityEvents may take, as a `quantity`; of more, the lowest severity goes first")
+}
+
+// readRetention checks what the flags say about what is kept.
+func (o *options) readRetention() error {
+	for name, limit := range map[string]int{
+		"event-limit": o.controllers.EventRetention.Limit, "notification-limit": o.controllers.NotificationRetention.Limit,
+	} {
+		if limit < retention.MinimumLimit {
+			return fmt.Errorf("--%s is %d; it must be at least %d", name, limit, retention.MinimumLimit)
+		}
+	}
+	o.controllers.EventRetention.MemoryLimit = o.eventMemory.Value()
+	if o.eventMemory.Cmp(resource.MustParse(retention.MinimumMemory)) < 0 {
+		return fmt.Errorf("--event-memory-limit is %s; it must be at least %s", o.eventMemory.String(), retention.MinimumMemory)
+	}
+	return nil
 }
 
 // ownNamespace is the namespace of the pod that this is, or empty.

@@ -6,13 +6,16 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net/http"
 	"time"
 
+	"github.com/go-logr/logr"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/util/wait"
 	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
+	"k8s.io/utils/clock"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/cache"
 	"sigs.k8s.io/controller-runtime/pkg/healthz"
@@ -20,6 +23,7 @@ import (
 
 	"github.com/tocsin-dev/tocsin/api/v1alpha1"
 	"github.com/tocsin-dev/tocsin/controllers"
+	"github.com/tocsin-dev/tocsin/internal/serverclock"
 )
 
 const (
@@ -40,6 +44,10 @@ func run(ctx context.Context, o *options) error {
 	}
 	restConfig.QPS, restConfig.Burst = requestsPerSecond, 2*requestsPerSecond
 	restConfig.UserAgent = "tocsin-manager"
+	clk := serverclock.New(clock.RealClock{}, slog.New(logr.ToSlogHandler(ctrl.Log.WithName("clock"))))
+	restConfig.Wrap(clk.Wrap)
+	o.controllers.Clock = clk
+	controllers.MeasureClock(clk.Offset)
 	scheme := runtime.NewScheme()
 	for _, add := range []func(*runtime.Scheme) error{clientgoscheme.AddToScheme, v1alpha1.AddToScheme} {
 		if err := add(scheme); err != nil {

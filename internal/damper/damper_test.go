@@ -150,6 +150,46 @@ func TestSpeaks(t *testing.T) {
 	}
 }
 
+// TestClear: a note told that all is quiet. It has a number of its own and tells what was held; it begins no damper.
+func TestClear(t *testing.T) {
+	t.Parallel()
+	for name, d := range map[string]damper.Damper{"with a damper": hourly, "without one": none} {
+		if got, want := d.Clear(ended), (damper.State{Sequence: 2, LastFired: at(0)}); got != want {
+			t.Errorf("%s: got %+v, want %+v", name, got, want)
+		}
+	}
+	_, then := hourly.Observe(hourly.Clear(ended), 1, true, false, at(61))
+	if want := (damper.State{Sequence: 3, LastFired: at(61), Until: at(121)}); then != want {
+		t.Errorf("what happens after that is %+v, want %+v", then, want)
+	}
+}
+
+// TestQuiet: the earliest time at which there is nothing more to tell.
+func TestQuiet(t *testing.T) {
+	t.Parallel()
+	long := damper.Damper{Period: 10 * time.Minute, Window: time.Hour}
+	for name, tc := range map[string]struct {
+		damper damper.Damper
+		last   time.Time
+		want   int
+	}{
+		"nothing happened since: when the damper ends":                    {hourly, at(0), 60},
+		"something did, long before it ends: the same":                    {hourly, at(49), 60},
+		"a window before it ends: the same":                               {hourly, at(50), 60},
+		"later than that: a window after it":                              {hourly, at(51), 61},
+		"after it has ended: a window after it":                           {hourly, at(100), 110},
+		"a window that is longer than the damper: a window after it told": {long, at(0), 60},
+		"and after what happened since":                                   {long, at(5), 65},
+		"without a damper: likewise":                                      {none, at(0), 10},
+		"without a damper, after what happened since":                     {none, at(5), 15},
+		"nobody knows when something happened last":                       {hourly, time.Time{}, 60},
+	} {
+		if got := tc.damper.Quiet(ended, tc.last); !got.Equal(at(tc.want)) {
+			t.Errorf("%s: at %s, want %s", name, got, at(tc.want))
+		}
+	}
+}
+
 // TestResume: the log says that a notification was decided; its damper runs since then.
 func TestResume(t *testing.T) {
 	t.Parallel()

@@ -104,22 +104,35 @@ func TestGolden(t *testing.T) {
 	t.Parallel()
 	override := action("soc-mail")
 	override.Email = &v1alpha1.EmailOverride{Recipients: []v1alpha1.MailAddress{"ciso@example.com"}, Subject: "OUTBREAK of %RISK%"}
-	composed := journal.Compose(firing(t, outbreak(override, action("quarantine"))), []v1alpha1.NotificationChannel{mail("soc-mail", true)})
-	got, err := yaml.Marshal(composed)
-	if err != nil {
-		t.Fatal(err)
+	fired := firing(t, outbreak(override, action("quarantine")))
+	cleared := firing(t, outbreak(action("soc-mail")))
+	cleared.Reason, cleared.Sequence, cleared.LastFired = v1alpha1.TriggerCleared, 3, cleared.Time
+	cleared.Time = cleared.Time.Add(time.Hour)
+	cleared.Window = window.Summary{End: cleared.Time}
+	for name, f := range map[string]plan.Firing{"outbreak": fired, "cleared": cleared} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			channel := mail("soc-mail", true)
+			if f.Reason == v1alpha1.TriggerCleared { // the standard text
+				channel.Spec.Email.Subject, channel.Spec.Email.Message = "", ""
+			}
+			got, err := yaml.Marshal(journal.Compose(f, []v1alpha1.NotificationChannel{channel}))
+			if err != nil {
+				t.Fatal(err)
+			}
+			file := filepath.Join("testdata", name+".golden.yaml")
+			if *update {
+				if err := os.WriteFile(file, got, 0o644); err != nil {
+					t.Fatal(err)
+				}
+			}
+			want, err := os.ReadFile(file)
+			if err != nil {
+				t.Fatal(err)
+			}
+			check(t, file+" differs; go test -update writes it anew", strings.Split(string(got), "\n"), strings.Split(string(want), "\n"))
+		})
 	}
-	file := filepath.Join("testdata", "outbreak.golden.yaml")
-	if *update {
-		if err := os.WriteFile(file, got, 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	want, err := os.ReadFile(file)
-	if err != nil {
-		t.Fatal(err)
-	}
-	check(t, file+" differs; go test -update writes it anew", strings.Split(string(got), "\n"), strings.Split(string(want), "\n"))
 }
 
 // TestDeliveries: which channels, in which order, and what goes through them.
@@ -271,6 +284,27 @@ func TestSnapshot(t *testing.T) {
 			firing: func(f *plan.Firing) { f.Window.Severity = 1 },
 			field:  func(n *v1alpha1.Notification) any { return n.Spec.Severity }, want: v1alpha1.SeverityInfo,
 		},
+		"all was quiet: nothing of a window, and no worse than info": {
+			firing: func(f *plan.Firing) { f.Reason, f.Window = v1alpha1.TriggerCleared, window.Summary{End: t0} },
+			field: func(n *v1alpha1.Notification) any {
+				x := n.Spec.Trigger
+				return []any{n.Spec.Severity, x.Occurrences, x.Computers, x.ComputerNames, x.Risks, x.FirstTime, x.LastTime}
+			}, want: []any{
+				v1alpha1.SeverityInfo, int64(0), int32(0), []string(nil), []string(nil), (*metav1.Time)(nil), (*metav1.Time)(nil),
+			},
+		},
+		"all was quiet: when it last fired": {
+			firing: func(f *plan.Firing) { f.Reason, f.LastFired = v1alpha1.TriggerCleared, t0.Add(-time.Hour) },
+			field:  func(n *v1alpha1.Notification) any { return n.Spec.Trigger.LastFiredTime },
+			want:   &metav1.Time{Time: t0.Add(-time.Hour)},
+		},
+		"it fired: nothing is said of when it last did": {
+			field: func(n *v1alpha1.Notification) any { return n.Spec.Trigger.LastFiredTime }, want: (*metav1.Time)(nil),
+		},
+		"the event was deleted": {
+			firing: func(f *plan.Firing) { f.Event = nil },
+			field:  func(n *v1alpha1.Notification) any { return n.Spec.Trigger.Event }, want: (*v1alpha1.EventSnapshot)(nil),
+		},
 		"a severity that this version does not know": {
 			firing: func(f *plan.Firing) { f.Window.Severity = 0 },
 			field:  func(n *v1alpha1.Notification) any { return n.Labels[journal.LabelSeverity] }, want: "Info",
@@ -339,32 +373,6 @@ func TestSame(t *testing.T) {
 			t.Errorf("%s: want %t, both ways", name, tc.want)
 		}
 	}
-}
-
-// TestNewest: of each condition and key the one with the highest number, which is all that a restart needs.
-func TestNewest(t *testing.T) {
-	t.Parallel()
-	entry := func(name, uid, key string, sequence int64) v1alpha1.Notification {
-		n := v1alpha1.Notification{ObjectMeta: metav1.ObjectMeta{Name: name}}
-		n.Spec.Condition = &v1alpha1.ConditionSnapshot{UID: "u"}
-		if uid != "" {
-			n.Spec.Condition.UID = "v"
-		}
-		n.Spec.Trigger = &v1alpha1.Trigger{Key: key, Sequence: sequence}
-		return n
-	}
-	got := map[string]bool{}
-	for _, n := range journal.Newest([]v1alpha1.Notification{
-		entry("1", "", "", 1), entry("3", "", "", 3), entry("2", "", "", 2),
-		entry("x2", "", "x", 2), entry("x1", "", "x", 1), entry("v9", "v", "", 9),
-		{ObjectMeta: metav1.ObjectMeta{Name: "a test"}},
-		{Spec: v1alpha1.NotificationSpec{Trigger: &v1alpha1.Trigger{}}}, {
-			Spec: v1alpha1.NotificationSpec{Condition: &v1alpha1.ConditionSnapshot{}},
-		},
-	}) {
-		got[n.Name] = true
-	}
-	check(t, "newest", got, map[string]bool{"3": true, "x2": true, "v9": true})
 }
 
 // TestBlank: enough to ask whether it is there.

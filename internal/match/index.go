@@ -2,11 +2,13 @@
 
 package match
 
+import "slices"
+
 // Index finds the conditions that could match an event, so that an event costs nothing for all the others. C is what
 // stands for a condition. It is not safe for concurrent use.
 type Index[C comparable] struct {
-	byType  map[indexKey]map[C]struct{}
-	anyType map[string]map[C]struct{}
+	byType  map[indexKey][]C
+	anyType map[string][]C
 	where   map[C]func()
 }
 
@@ -15,8 +17,8 @@ type indexKey struct{ namespace, eventType string }
 // NewIndex returns an empty index.
 func NewIndex[C comparable]() *Index[C] {
 	return &Index[C]{
-		byType:  map[indexKey]map[C]struct{}{},
-		anyType: map[string]map[C]struct{}{},
+		byType:  map[indexKey][]C{},
+		anyType: map[string][]C{},
 		where:   map[C]func(){},
 	}
 }
@@ -52,23 +54,24 @@ func (x *Index[C]) Delete(condition C) {
 
 // Candidates calls yield for each condition that could match an event of this type in this namespace.
 func (x *Index[C]) Candidates(namespace, eventType string, yield func(C)) {
-	for c := range x.byType[indexKey{namespace, key(eventType)}] {
+	for _, c := range x.byType[indexKey{namespace, key(eventType)}] {
 		yield(c)
 	}
-	for c := range x.anyType[namespace] {
+	for _, c := range x.anyType[namespace] {
 		yield(c)
 	}
 }
 
-func add[K, C comparable](m map[K]map[C]struct{}, k K, c C) {
-	if m[k] == nil {
-		m[k] = map[C]struct{}{}
+func add[K, C comparable](m map[K][]C, k K, c C) {
+	if !slices.Contains(m[k], c) {
+		m[k] = append(m[k], c)
 	}
-	m[k][c] = struct{}{}
 }
 
-func remove[K, C comparable](m map[K]map[C]struct{}, k K, c C) {
-	delete(m[k], c)
+func remove[K, C comparable](m map[K][]C, k K, c C) {
+	if at := slices.Index(m[k], c); at >= 0 {
+		m[k] = slices.Delete(m[k], at, at+1)
+	}
 	if len(m[k]) == 0 {
 		delete(m, k)
 	}

@@ -14,7 +14,13 @@ import (
 )
 
 func forTypes(types ...v1alpha1.Wildcard) *match.Filter {
-	return match.Compile(&v1alpha1.NotificationConditionSpec{Type: "Custom", Filter: &v1alpha1.EventFilter{EventTypes: types}})
+	filter, err := match.Compile(&v1alpha1.NotificationConditionSpec{
+		Type: "Custom", Filter: &v1alpha1.EventFilter{EventTypes: types},
+	})
+	if err != nil {
+		panic(err)
+	}
+	return filter
 }
 
 func candidates(x *match.Index[string], namespace, eventType string) []string {
@@ -28,15 +34,17 @@ func candidates(x *match.Index[string], namespace, eventType string) []string {
 func TestCandidates(t *testing.T) {
 	t.Parallel()
 	x := match.NewIndex[string]()
-	x.Put("risks", "security", forTypes("RiskDetected"))
-	x.Put("traffic", "security", forTypes("TrafficLogged", "PacketLogged"))
-	x.Put("logged", "security", forTypes("*Logged"))
-	x.Put("mixed", "security", forTypes("RiskDetected", "Client*"))
-	x.Put("all", "security", forTypes())
-	x.Put("outbreak", "security", match.Compile(&v1alpha1.NotificationConditionSpec{Type: "RiskOutbreak"}))
-	x.Put("theirs", "other", forTypes("RiskDetected"))
-	x.Put("theirs too", "other", forTypes())
-	x.Put("twice", "security", forTypes("SystemError", "systemerror"))
+	x.Put("risks", []string{"security"}, forTypes("RiskDetected"))
+	x.Put("traffic", []string{"security"}, forTypes("TrafficLogged", "PacketLogged"))
+	x.Put("logged", []string{"security"}, forTypes("*Logged"))
+	x.Put("mixed", []string{"security"}, forTypes("RiskDetected", "Client*"))
+	x.Put("all", []string{"security"}, forTypes())
+	x.Put("outbreak", []string{"security"}, compiled(t, &v1alpha1.NotificationConditionSpec{Type: "RiskOutbreak"}))
+	x.Put("theirs", []string{"other"}, forTypes("RiskDetected"))
+	x.Put("theirs too", []string{"other"}, forTypes())
+	x.Put("both", []string{"security", "other"}, forTypes("BackupFinished"))
+	x.Put("all of both", []string{"third", "fourth"}, forTypes("*"))
+	x.Put("twice", []string{"security"}, forTypes("SystemError", "systemerror"))
 	for name, tc := range map[string]struct {
 		namespace, eventType string
 		want                 []string
@@ -49,6 +57,9 @@ func TestCandidates(t *testing.T) {
 		"a type that nobody names":                    {"security", "Unheard", []string{"all", "logged", "mixed"}},
 		"one that names the type twice is asked once": {"security", "SystemError", []string{"all", "logged", "mixed", "twice"}},
 		"only those of the namespace":                 {"other", "RiskDetected", []string{"theirs", "theirs too"}},
+		"one of several namespaces":                   {"security", "BackupFinished", []string{"all", "both", "logged", "mixed"}},
+		"the other of them":                           {"other", "BackupFinished", []string{"both", "theirs too"}},
+		"wildcards in several namespaces":             {"fourth", "BackupFinished", []string{"all of both"}},
 		"a namespace without conditions":              {"empty", "RiskDetected", nil},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -69,17 +80,18 @@ func TestPutAgain(t *testing.T) {
 		do                 func()
 		risk, logged, away []string
 	}{
-		{"exact", func() { x.Put("c", "security", forTypes("RiskDetected")) }, []string{"c"}, nil, nil},
-		{"put the same twice", func() { x.Put("c", "security", forTypes("RiskDetected")) }, []string{"c"}, nil, nil},
-		{"another type", func() { x.Put("c", "security", forTypes("PacketLogged")) }, nil, []string{"c"}, nil},
-		{"a wildcard", func() { x.Put("c", "security", forTypes("*")) }, []string{"c"}, []string{"c"}, nil},
-		{"beside another", func() { x.Put("d", "security", forTypes("*")) }, []string{"c", "d"}, []string{"c", "d"}, nil},
-		{"another namespace", func() { x.Put("c", "away", forTypes("*")) }, []string{"d"}, []string{"d"}, []string{"c"}},
+		{"exact", func() { x.Put("c", []string{"security"}, forTypes("RiskDetected")) }, []string{"c"}, nil, nil},
+		{"put the same twice", func() { x.Put("c", []string{"security"}, forTypes("RiskDetected")) }, []string{"c"}, nil, nil},
+		{"another type", func() { x.Put("c", []string{"security"}, forTypes("PacketLogged")) }, nil, []string{"c"}, nil},
+		{"a wildcard", func() { x.Put("c", []string{"security"}, forTypes("*")) }, []string{"c"}, []string{"c"}, nil},
+		{"beside another", func() { x.Put("d", []string{"security"}, forTypes("*")) }, []string{"c", "d"}, []string{"c", "d"}, nil},
+		{"two namespaces", func() { x.Put("c", []string{"security", "away"}, forTypes("RiskDetected")) }, []string{"c", "d"}, []string{"d"}, []string{"c"}},
+		{"another namespace", func() { x.Put("c", []string{"away"}, forTypes("*")) }, []string{"d"}, []string{"d"}, []string{"c"}},
 		{"deleted", func() { x.Delete("c") }, []string{"d"}, []string{"d"}, nil},
 		{"deleted twice", func() { x.Delete("c") }, []string{"d"}, []string{"d"}, nil},
 		{"never put", func() { x.Delete("e") }, []string{"d"}, []string{"d"}, nil},
 		{"all deleted", func() { x.Delete("d") }, nil, nil, nil},
-		{"put once more", func() { x.Put("c", "security", forTypes("RiskDetected")) }, []string{"c"}, nil, nil},
+		{"put once more", func() { x.Put("c", []string{"security"}, forTypes("RiskDetected")) }, []string{"c"}, nil, nil},
 	}
 	for _, s := range steps {
 		s.do()
@@ -104,14 +116,15 @@ func TestWhatMatchesIsACandidate(t *testing.T) {
 	}
 	matched := 0
 	for seed := range uint64(200) {
-		x, filters := someConditions(rand.New(rand.NewPCG(seed, 1)), presets)
+		x, filters := someConditions(t, rand.New(rand.NewPCG(seed, 1)), presets)
 		for _, kind := range kinds {
 			found := candidates(x, "security", string(kind))
 			if len(slices.Compact(slices.Clone(found))) != len(found) {
 				t.Errorf("seed %d: one is asked twice about %s: %q", seed, kind, found)
 			}
 			for c, f := range filters {
-				if f.Match(&v1alpha1.SecurityEventSpec{Type: kind}) != match.Matched {
+				event := match.NewEvent(&v1alpha1.SecurityEventSpec{Type: kind, Risk: &v1alpha1.Risk{Name: "EICAR"}})
+				if verdict, _ := f.Match(event); verdict != match.Matched {
 					continue
 				}
 				if matched++; !slices.Contains(found, c) {
@@ -129,7 +142,8 @@ func TestWhatMatchesIsACandidate(t *testing.T) {
 }
 
 // someConditions are put into an index, put again and deleted at random.
-func someConditions(r *rand.Rand, presets []v1alpha1.ConditionType) (*match.Index[string], map[string]*match.Filter) {
+func someConditions(t *testing.T, r *rand.Rand, presets []v1alpha1.ConditionType) (*match.Index[string], map[string]*match.Filter) {
+	t.Helper()
 	wild := []v1alpha1.Wildcard{"*", "Risk*", "*Logged", "*e*", "riskDetected", "Unheard", "ClientAdded", "c*d"}
 	x, filters := match.NewIndex[string](), map[string]*match.Filter{}
 	for range 30 {
@@ -143,8 +157,8 @@ func someConditions(r *rand.Rand, presets []v1alpha1.ConditionType) (*match.Inde
 			delete(filters, c)
 			continue
 		}
-		filters[c] = match.Compile(spec)
-		x.Put(c, "security", filters[c])
+		filters[c] = compiled(t, spec)
+		x.Put(c, []string{"security"}, filters[c])
 	}
 	return x, filters
 }

@@ -4,10 +4,13 @@
 package match
 
 import (
+	"fmt"
+	"regexp"
 	"slices"
 	"strings"
 
 	"github.com/tocsin-dev/tocsin/api/v1alpha1"
+	"github.com/tocsin-dev/tocsin/internal/expression"
 	"github.com/tocsin-dev/tocsin/internal/preset"
 )
 
@@ -37,10 +40,32 @@ const (
 // Event is an event's spec, with what is worked out of it once for all filters. It is not safe for concurrent use.
 type Event struct {
 	spec *v1alpha1.SecurityEventSpec
+	// asked is the event as expressions see it.
+	asked *expression.Event
+	// These are what wildcards are asked about.
+	eventType, domain, group, server, computer, risk, application, path, rule, user text
 }
 
-// NewEvent returns the event with this spec.
-func NewEvent(spec *v1alpha1.SecurityEventSpec) *Event { return &Event{spec: spec} }
+// NewEvent returns the event with this spec, which must not change while the Event is in use.
+func NewEvent(spec *v1alpha1.SecurityEventSpec) *Event {
+	e := &Event{
+		spec: spec, asked: expression.NewEvent(spec),
+		eventType: text{value: string(spec.Type)}, server: text{value: spec.Server}, user: text{value: spec.User},
+	}
+	if c := spec.Computer; c != nil {
+		e.computer.value, e.domain.value, e.group.value = c.Name, c.Domain, c.Group
+	}
+	if spec.Risk != nil {
+		e.risk.value = spec.Risk.Name
+	}
+	if spec.Application != nil {
+		e.application.value, e.path.value = spec.Application.Name, spec.Application.Path
+	}
+	if spec.Network != nil && spec.Network.Rule != nil {
+		e.rule.value = spec.Network.Rule.Name
+	}
+	return e
+}
 
 // Filter is a condition's filter, ready to be asked often.
 type Filter struct {
@@ -51,11 +76,13 @@ type Filter struct {
 	servers         wildcards
 	computers       wildcards
 	risks           wildcards
+	namesRisk       bool
 	applications    wildcards
 	activities      []v1alpha1.NetworkActivity
 	rules           wildcards
 	emailAlertsOnly bool
 	users           wildcards
+	expression      *expression.Expression
 
 	exactTypes []string
 }
@@ -67,6 +94,7 @@ func Compile(spec *v1alpha1.NotificationConditionSpec) (*Filter, error) {
 	if spec.Filter != nil {
 		own = *spec.Filter
 	}
+	kind := preset.For(spec.Type)
 	f := &Filter{
 		severities:      own.Severities,
 		domains:         compileWildcards(own.Domains),
@@ -74,19 +102,45 @@ func Compile(spec *v1alpha1.NotificationConditionSpec) (*Filter, error) {
 		servers:         compileWildcards(own.Servers),
 		computers:       compileWildcards(own.Computers),
 		risks:           compileWildcards(own.Risks),
+		namesRisk:       kind.OncePerRisk(),
 		applications:    compileWildcards(own.Applications),
 		activities:      own.Activities,
 		rules:           compileWildcards(own.Rules),
 		emailAlertsOnly: own.EmailAlertRulesOnly,
 		users:           compileWildcards(own.Users),
 	}
+	f.types = compileWildcards(kind.EventTypes)
 	if len(own.EventTypes) > 0 {
+		if err := possible(own.EventTypes); err != nil {
+			return nil, fmt.Errorf("spec.filter.eventTypes: %w", err)
+		}
 		f.types = compileWildcards(own.EventTypes)
-	} else {
-		f.types = compileWildcards(preset.For(spec.Type).EventTypes)
 	}
 	f.exactTypes = exact(f.types)
+	if own.Expression != "" {
+		var err error
+		if f.expression, err = expression.Compile(own.Expression); err != nil {
+			return nil, fmt.Errorf("spec.filter.expression: %w", err)
+		}
+	}
 	return f, nil
+}
+
+const maxEventType = 63
+
+// possibleType is a wildcard for an event type, in lower case: what the API takes as one, with stars in it.
+var possibleType = regexp.MustCompile(`^[a-z*][a-z0-9*]*$`)
+
+// possible refuses a wildcard that fits no event type at all.
+func possible(eventTypes []v1alpha1.Wildcard) error {
+	for _, w := range eventTypes {
+		lower := strings.ToLower(string(w))
+		if !possibleType.MatchString(lower) || len(strings.ReplaceAll(lower, "*", "")) > maxEventType {
+			return fmt.Errorf("%q can match no event type: these are CamelCase names such as RiskDetected, of letters and digits, "+
+				"with at most %d of them", w, maxEventType)
+		}
+	}
+	return nil
 }
 
 // exact returns the patterns as they are when none has a star, else nil: such a filter cannot be indexed by type.
@@ -101,56 +155,59 @@ func exact(patterns wildcards) []string {
 	return types
 }
 
+// checks are what a filter asks, in the order in which a verdict names them.
+var checks = [...]struct {
+	otherwise Verdict
+	holds     func(*Filter, *Event) bool
+}{
+	{OtherType, func(f *Filter, e *Event) bool { return f.types.match(&e.eventType) }},
+	{OtherSeverity, func(f *Filter, e *Event) bool { return oneOf(f.severities, e.spec.Severity) }},
+	{OtherDomain, func(f *Filter, e *Event) bool { return f.domains.match(&e.domain) }},
+	{OtherGroup, func(f *Filter, e *Event) bool { return f.groups.match(&e.group) }},
+	{OtherServer, func(f *Filter, e *Event) bool { return f.servers.match(&e.server) }},
+	{OtherComputer, func(f *Filter, e *Event) bool { return f.computers.match(&e.computer) }},
+	{OtherRisk, func(f *Filter, e *Event) bool { return f.risks.match(&e.risk) && (!f.namesRisk || e.risk.value != "") }},
+	{OtherApplication, func(f *Filter, e *Event) bool { return f.applications.match(&e.application, &e.path) }},
+	{OtherActivity, func(f *Filter, e *Event) bool { return oneOf(f.activities, activity(e.spec)) }},
+	{OtherRule, func(f *Filter, e *Event) bool { return f.rules.match(&e.rule) }},
+	{NoEmailAlertRule, func(f *Filter, e *Event) bool { return !f.emailAlertsOnly || emailAlert(e.spec) }},
+	{OtherUser, func(f *Filter, e *Event) bool { return f.users.match(&e.user) }},
+}
+
 // Match says whether the event meets the filter. With ExpressionFailed the error tells what cannot be evaluated.
 func (f *Filter) Match(e *Event) (Verdict, error) {
-	event := e.spec
-	computer, network := event.Computer, event.Network
-	if computer == nil {
-		computer = &v1alpha1.Computer{}
-	}
-	if network == nil {
-		network = &v1alpha1.Network{}
-	}
-	rule := network.Rule
-	if rule == nil {
-		rule = &v1alpha1.FirewallRule{}
-	}
-	for _, check := range [...]struct {
-		holds   bool
-		verdict Verdict
-	}{
-		{f.types.match(string(event.Type)), OtherType},
-		{oneOf(f.severities, event.Severity), OtherSeverity},
-		{f.domains.match(computer.Domain), OtherDomain},
-		{f.groups.match(computer.Group), OtherGroup},
-		{f.servers.match(event.Server), OtherServer},
-		{f.computers.match(computer.Name), OtherComputer},
-		{f.risks.match(riskName(event)), OtherRisk},
-		{f.matchesApplication(event.Application), OtherApplication},
-		{oneOf(f.activities, network.Activity), OtherActivity},
-		{f.rules.match(rule.Name), OtherRule},
-		{!f.emailAlertsOnly || rule.SendEmailAlert, NoEmailAlertRule},
-		{f.users.match(event.User), OtherUser},
-	} {
-		if !check.holds {
-			return check.verdict, nil
+	for i := range checks {
+		if !checks[i].holds(f, e) {
+			return checks[i].otherwise, nil
 		}
 	}
-	return Matched, nil
+	return f.ask(e.asked)
 }
 
-func (f *Filter) matchesApplication(application *v1alpha1.Application) bool {
-	if application == nil {
-		return len(f.applications) == 0
-	}
-	return f.applications.match(application.Name, application.Path)
-}
-
-func riskName(event *v1alpha1.SecurityEventSpec) string {
-	if event.Risk == nil {
+func activity(event *v1alpha1.SecurityEventSpec) v1alpha1.NetworkActivity {
+	if event.Network == nil {
 		return ""
 	}
-	return event.Risk.Name
+	return event.Network.Activity
+}
+
+func emailAlert(event *v1alpha1.SecurityEventSpec) bool {
+	return event.Network != nil && event.Network.Rule != nil && event.Network.Rule.SendEmailAlert
+}
+
+// ask asks the expression, which costs more than all the rest.
+func (f *Filter) ask(event *expression.Event) (Verdict, error) {
+	if f.expression == nil {
+		return Matched, nil
+	}
+	switch holds, err := f.expression.Holds(event); {
+	case err != nil:
+		return ExpressionFailed, err
+	case !holds:
+		return OtherExpression, nil
+	default:
+		return Matched, nil
+	}
 }
 
 func oneOf[S ~string](allowed []S, value S) bool {

@@ -3,6 +3,8 @@
 package match_test
 
 import (
+	"fmt"
+	"strings"
 	"testing"
 
 	"github.com/tocsin-dev/tocsin/api/v1alpha1"
@@ -110,10 +112,25 @@ func TestMatch(t *testing.T) {
 			filter: &filter{EmailAlertRulesOnly: true}, event: noNetwork, want: match.NoEmailAlertRule,
 		},
 
+		"a risk that is told once must have a name": {
+			preset: "NewRiskDetected", event: func(e *v1alpha1.SecurityEventSpec) { e.Type, e.Risk = "RiskDetected", nil },
+			want: match.OtherRisk,
+		},
+		"a risk that is told once, with a name": {
+			preset: "NewRiskDetected", event: func(e *v1alpha1.SecurityEventSpec) { e.Type = "RiskDetected" }, want: match.Matched,
+		},
+
 		"the user":     {filter: &filter{Users: list{`*\jdoe`}}, want: match.Matched},
 		"another user": {filter: &filter{Users: list{"root"}}, want: match.OtherUser},
 		"a user, but the event has none": {
 			filter: &filter{Users: list{"*"}}, event: func(e *v1alpha1.SecurityEventSpec) { e.User = "" }, want: match.OtherUser,
+		},
+
+		"the expression":           {filter: &filter{Expression: `event.title.contains("blocked")`}, want: match.Matched},
+		"a false expression":       {filter: &filter{Expression: `event.title.contains("allowed")`}, want: match.OtherExpression},
+		"an expression that fails": {filter: &filter{Expression: `event.task == "scan"`}, want: match.ExpressionFailed},
+		"an expression is asked last": {
+			filter: &filter{Users: list{"root"}, Expression: `event.task == "scan"`}, want: match.OtherUser,
 		},
 
 		"all fields hold": {
@@ -121,6 +138,7 @@ func TestMatch(t *testing.T) {
 				Severities: []v1alpha1.Severity{"Warning"}, EventTypes: list{"Traffic*"}, Domains: list{"CORP"}, Groups: list{"*/Berlin"},
 				Servers: list{"epm-01"}, Computers: list{"ws-*"}, Risks: list{"*"}, Applications: list{"*"},
 				Activities: []v1alpha1.NetworkActivity{"Traffic"}, Rules: list{"*rdp"}, EmailAlertRulesOnly: true, Users: list{"*"},
+				Expression: "event.count == 1",
 			},
 			want: match.Matched,
 		},
@@ -142,11 +160,94 @@ func TestMatch(t *testing.T) {
 			if preset == "" {
 				preset = "Custom"
 			}
-			filter := match.Compile(&v1alpha1.NotificationConditionSpec{Type: preset, Filter: tc.filter})
-			if got := filter.Match(&event); got != tc.want {
-				t.Errorf("got %s, want %s", got, tc.want)
+			got, err := compiled(t, &v1alpha1.NotificationConditionSpec{Type: preset, Filter: tc.filter}).Match(match.NewEvent(&event))
+			if got != tc.want || (err != nil) != (got == match.ExpressionFailed) {
+				t.Errorf("got %s, %v, want %s", got, err, tc.want)
 			}
 		})
+	}
+}
+
+func compiled(tb testing.TB, spec *v1alpha1.NotificationConditionSpec) *match.Filter {
+	tb.Helper()
+	filter, err := match.Compile(spec)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return filter
+}
+
+// TestExpressionFailed: the error says what could not be evaluated, and the event is as good as before for the next filter.
+func TestExpressionFailed(t *testing.T) {
+	t.Parallel()
+	spec := blocked()
+	event := match.NewEvent(&spec)
+	filter := func(text string) *match.Filter {
+		return compiled(t, &v1alpha1.NotificationConditionSpec{Type: "Custom", Filter: &v1alpha1.EventFilter{Expression: text}})
+	}
+	_, err := filter(`event.task == "scan"`).Match(event)
+	if want := "there is no `task`; ask has() first, or read it with .? and orValue()"; fmt.Sprint(err) != want {
+		t.Errorf("got %v, want %s", err, want)
+	}
+	if verdict, err := filter(`event.?task.orValue("") == ""`).Match(event); verdict != match.Matched || err != nil {
+		t.Errorf("got %s, %v", verdict, err)
+	}
+}
+
+// TestRefused: a filter that cannot be used, or could never match, and which field of it.
+func TestRefused(t *testing.T) {
+	t.Parallel()
+	const never = " can match no event type: these are CamelCase names such as RiskDetected, of letters and digits, with at most 63 of them"
+	for name, tc := range map[string]struct {
+		filter v1alpha1.EventFilter
+		want   string
+	}{
+		"an expression that does not compile": {
+			v1alpha1.EventFilter{Expression: "event.severity == 3"},
+			"spec.filter.expression: line 1, column 16: `==` cannot be applied to (string, int): both sides must have the same type",
+		},
+		"an expression that is never true": {v1alpha1.EventFilter{Expression: "1 > 2"}, "spec.filter.expression: can never be true"},
+		"an expression that gives a text":  {v1alpha1.EventFilter{Expression: "event.title"}, "spec.filter.expression: must be true or false, but gives a string"},
+
+		"a space in an event type":         {eventTypes("risk detected"), `spec.filter.eventTypes: "risk detected"` + never},
+		"an underscore in a wildcard":      {eventTypes("risk_*"), `spec.filter.eventTypes: "risk_*"` + never},
+		"one of several event types":       {eventTypes("RiskDetected", "Risk?etected"), `spec.filter.eventTypes: "Risk?etected"` + never},
+		"an event type with a digit first": {eventTypes("2fa*"), `spec.filter.eventTypes: "2fa*"` + never},
+		"letters that no event type has":   {eventTypes("*Gerät*"), `spec.filter.eventTypes: "*Gerät*"` + never},
+		"more letters than an event type has": {
+			eventTypes(v1alpha1.Wildcard(strings.Repeat("a", 32) + "*" + strings.Repeat("b", 32))),
+			`spec.filter.eventTypes: "` + strings.Repeat("a", 32) + "*" + strings.Repeat("b", 32) + `"` + never,
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			_, err := match.Compile(&v1alpha1.NotificationConditionSpec{Type: "Custom", Filter: &tc.filter})
+			if fmt.Sprint(err) != tc.want {
+				t.Errorf("got  %v\nwant %s", err, tc.want)
+			}
+		})
+	}
+}
+
+func eventTypes(types ...v1alpha1.Wildcard) v1alpha1.EventFilter {
+	return v1alpha1.EventFilter{EventTypes: types}
+}
+
+// TestPossibleEventTypes: what could match an event type is let through, and does match.
+func TestPossibleEventTypes(t *testing.T) {
+	t.Parallel()
+	for wildcard, eventType := range map[v1alpha1.Wildcard]v1alpha1.EventType{
+		"riskdetected": "RiskDetected", "RISK*": "RiskDetected", "*": "A", "*1": "A1", "a*9*": "A123456789",
+		// The sign for degrees Kelvin is a k where case does not matter.
+		"\u212aind*": "Kind",
+		v1alpha1.Wildcard(strings.Repeat("a", 63) + "*"): v1alpha1.EventType("A" + strings.Repeat("a", 62)),
+	} {
+		filter := eventTypes(wildcard)
+		event := v1alpha1.SecurityEventSpec{Type: eventType}
+		got, err := compiled(t, &v1alpha1.NotificationConditionSpec{Type: "Custom", Filter: &filter}).Match(match.NewEvent(&event))
+		if got != match.Matched || err != nil {
+			t.Errorf("%q and %s: got %s, %v", wildcard, eventType, got, err)
+		}
 	}
 }
 

@@ -42,15 +42,15 @@ func compileWildcards[S ~string](patterns []S) wildcards {
 	return compiled
 }
 
-func (ws wildcards) match(values ...string) bool {
+func (ws wildcards) match(values ...*text) bool {
 	if len(ws) == 0 {
 		return true
 	}
 	for _, value := range values {
-		if value == "" {
+		if value.value == "" {
 			continue
 		}
-		lower := strings.ToLower(value)
+		lower := value.inLowerCase()
 		for _, w := range ws {
 			if w.matches(lower) {
 				return true
@@ -58,4 +58,14 @@ func (ws wildcards) match(values ...string) bool {
 		}
 	}
 	return false
+}
+
+// text is a value that many wildcards may be asked about; it is put in lower case once, if any is.
+type text struct{ value, lower string }
+
+func (t *text) inLowerCase() string {
+	if t.lower == "" {
+		t.lower = strings.ToLower(t.value)
+	}
+	return t.lower
 }

@@ -53,7 +53,7 @@ func TestWildcard(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			if got := compileWildcards([]string{tc.pattern}).match(tc.value); got != tc.want {
+			if got := compileWildcards([]string{tc.pattern}).match(texts(tc.value)...); got != tc.want {
 				t.Errorf("%q matches %q: %t, want %t", tc.pattern, tc.value, got, tc.want)
 			}
 			if got := slowly(tc.pattern, tc.value); got != tc.want {
@@ -83,7 +83,7 @@ func TestWildcards(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			if got := compileWildcards(tc.patterns).match(tc.values...); got != tc.want {
+			if got := compileWildcards(tc.patterns).match(texts(tc.values...)...); got != tc.want {
 				t.Errorf("%q matches %q: %t, want %t", tc.patterns, tc.values, got, tc.want)
 			}
 		})
@@ -102,8 +102,16 @@ func FuzzWildcard(f *testing.F) {
 			t.Skip("the API holds UTF-8 only")
 		}
 		want := value != "" && slowly(pattern, value)
-		if got := compileWildcards([]string{pattern}).match(value); got != want {
+		if got := compileWildcards([]string{pattern}).match(texts(value)...); got != want {
 			t.Errorf("%q matches %q: %t, want %t", pattern, value, got, want)
 		}
 	})
+}
+
+func texts(values ...string) []*text {
+	list := make([]*text, 0, len(values))
+	for _, value := range values {
+		list = append(list, &text{value: value})
+	}
+	return list
 }

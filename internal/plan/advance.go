@@ -38,9 +38,11 @@ func (w *Watch) Advance(now time.Time) []Firing {
 	return firings
 }
 
-// elapse decides about a damper at its deadline, unless that has moved.
+// elapse decides about a damper at its deadline, unless that has moved or it has cleared already.
 func (w *Watch) elapse(key string, m *memory, due time.Time) (Firing, bool) {
 	switch {
+	case !m.cleared.IsZero():
+		return Firing{}, false
 	case w.deadline(m).After(due):
 		w.schedule(key, m)
 		return Firing{}, false
@@ -82,7 +84,7 @@ func (w *Watch) deplete() {
 		return
 	}
 	w.emptyAt = time.Time{}
-	if empty := w.current.latest.at.Add(w.rule.threshold.Width); !w.current.Empty() && empty.After(w.clock) {
+	if empty := w.empties(w.current); !w.current.Empty() && empty.After(w.clock) {
 		w.emptyAt = empty
 	}
 }

@@ -54,7 +54,7 @@ func BenchmarkCandidates(b *testing.B) {
 				if err != nil {
 					b.Fatal(err)
 				}
-				index.Put(i, "security", filter)
+				index.Put(i, []string{"security"}, filter)
 			}
 			b.ReportAllocs()
 			for b.Loop() {

@@ -4,6 +4,8 @@ package plan
 
 import (
 	"fmt"
+	"maps"
+	"slices"
 	"testing"
 	"time"
 
@@ -120,10 +122,145 @@ func TestManyDampersEnd(t *testing.T) {
 			if fired := len(w.Advance(start.Add(2 * time.Hour))); fired != 0 {
 				t.Errorf("%d notifications after the window, want none", fired)
 			}
+			if fired := len(w.Advance(start.Add(3 * time.Hour))); fired != 0 {
+				t.Errorf("%d notifications when they cleared, want none", fired)
+			}
 			if _, running := w.NextDue(); running || len(w.due) > 0 {
 				t.Errorf("%d deadlines are left", len(w.due))
 			}
 		})
+	}
+}
+
+// fleet is an event on each of as many computers, from a number on, at a steady rate.
+func fleet(w *Watch, from, n int, first time.Time, step time.Duration) (firings []Firing) {
+	for i := range n {
+		firings = append(firings, seen(w, w.position+1, first.Add(time.Duration(i)*step), ws(from+i), "")...)
+	}
+	return firings
+}
+
+func ws(i int) string { return fmt.Sprintf("ws-%05d", i) }
+
+// eachComputer fires at so many events on one computer within ten seconds, and is silent about it for a minute.
+func eachComputer(tb testing.TB, count int32) *Watch {
+	tb.Helper()
+	return followed(tb, v1alpha1.Threshold{Count: &count, Window: "10s", Scope: v1alpha1.ScopeSingleComputer},
+		v1alpha1.Damper{Period: "1m", Per: v1alpha1.DamperPerComputer})
+}
+
+// TestDampersWithoutEnd: of dampers that have cleared, those that fired longest ago are forgotten.
+func TestDampersWithoutEnd(t *testing.T) {
+	t.Parallel()
+	w := eachComputer(t, 1)
+	const n = 10 * maxCleared
+	for i := range n {
+		fleet(w, i, 1, start.Add(time.Duration(i)*time.Second), 0)
+		if n := len(w.dampers.byKey); n > 2*(maxCleared+60)+1 {
+			t.Fatalf("%d dampers are remembered, of which 60 run", n)
+		}
+	}
+	for i := range maxCleared {
+		if w.dampers.byKey[ws(n-1-i)] == nil {
+			t.Fatalf("%s is forgotten, though only %d fired since", ws(n-1-i), i)
+		}
+	}
+	if len(w.due) > 2*maxCleared {
+		t.Errorf("%d deadlines are remembered", len(w.due))
+	}
+}
+
+// TestOnlyWhatHasClearedIsForgotten: a damper that runs, and one that has ended but not cleared, are remembered, however many
+// there are, and so is what they held.
+func TestOnlyWhatHasClearedIsForgotten(t *testing.T) {
+	t.Parallel()
+	w := eachComputer(t, 2)
+	const n = 5 * maxCleared
+	fleet(w, 0, n, start, 0)
+	if fired := len(fleet(w, 0, n, start, 0)); fired != n {
+		t.Fatalf("%d fired, want %d", fired, n)
+	}
+	fleet(w, 0, n, start.Add(59*time.Second), 0) // held: all is quiet ten seconds later
+	for _, after := range []time.Duration{59 * time.Second, 60 * time.Second, 68 * time.Second} {
+		w.Advance(start.Add(after))
+		for i := range n {
+			if m := w.dampers.byKey[ws(i)]; m == nil || m.Held != 1 || !m.cleared.IsZero() {
+				t.Fatalf("after %s, this is known of %s: %+v", after, ws(i), m)
+			}
+		}
+	}
+	w.Advance(start.Add(69 * time.Second))
+	for i := range n {
+		if m := w.dampers.byKey[ws(i)]; m != nil && m.cleared.IsZero() {
+			t.Fatalf("%s has not cleared: this proves nothing", ws(i))
+		}
+	}
+	for i := range 3 * n {
+		at := start.Add(time.Hour + time.Duration(i)*time.Second)
+		fleet(w, n+i, 1, at, 0)
+		fleet(w, n+i, 1, at, 0)
+	}
+	for i := range n {
+		if w.dampers.byKey[ws(i)] != nil {
+			t.Fatalf("%s has cleared and fired longest ago, but is not forgotten", ws(i))
+		}
+	}
+	if most := 2*n + 2*maxCleared; len(w.dampers.byKey) > most {
+		t.Errorf("%d dampers are remembered; at most %d did not clear at the same time", len(w.dampers.byKey), n)
+	}
+}
+
+// TestAForgottenDamperGoesOn: one that fires anew after it was forgotten has a number that it never had, and so has one that
+// was never heard of, as nobody knows any longer whether it was.
+func TestAForgottenDamperGoesOn(t *testing.T) {
+	t.Parallel()
+	w := eachComputer(t, 1)
+	for i := range 7 { // the busy one fires seven times
+		fleet(w, 0, 1, start.Add(time.Duration(i)*time.Hour), 0)
+	}
+	fleet(w, 1, 1, start.Add(7*time.Hour), 0)
+	later := start.Add(8 * time.Hour)
+	fleet(w, 2, 3*maxCleared, later, time.Second)
+	for i := range 2 {
+		if w.dampers.byKey[ws(i)] != nil {
+			t.Fatalf("%s is not forgotten: this proves nothing", ws(i))
+		}
+	}
+	later = later.Add(24 * time.Hour)
+	for name, tc := range map[string]struct {
+		computer int
+		want     int64
+	}{
+		"the busy one":                             {0, 8},
+		"one that fired once":                      {1, 8},
+		"one that is new":                          {100_000, 8},
+		"one that is remembered goes on by itself": {3*maxCleared + 1, w.dampers.byKey[ws(3*maxCleared+1)].Sequence + 1},
+	} {
+		fired := fleet(w, tc.computer, 1, later, 0)
+		if len(fired) != 1 || fired[0].Sequence != tc.want || fired[0].Held != 0 {
+			t.Errorf("%s: %+v, want #%d", name, fired, tc.want)
+		}
+	}
+}
+
+// TestTheSameAreForgotten by every manager, whatever order it finds them in.
+func TestTheSameAreForgotten(t *testing.T) {
+	t.Parallel()
+	var before []string
+	for range 3 {
+		w := eachComputer(t, 1)
+		fleet(w, 0, 3*maxCleared, start, 0) // all at the same time
+		w.Advance(start.Add(time.Hour))
+		w.dampers.most = 0
+		w.dampers.forget()
+		if n := len(w.dampers.byKey); n != maxCleared {
+			t.Fatalf("%d are remembered, want %d", n, maxCleared)
+		}
+		now := slices.Sorted(maps.Keys(w.dampers.byKey))
+		if before != nil && !slices.Equal(now, before) {
+			t.Fatal("two that saw the same remember others")
+		}
+		before = now
 	}
 }
 
@@ -139,6 +276,7 @@ func TestADeadlineIsReplaced(t *testing.T) {
 		n.Spec.Trigger = &v1alpha1.Trigger{Sequence: 1, Time: metav1.NewTime(start.Add(time.Duration(i) * time.Minute)), UpTo: "1"}
 		w.Yield(f, n)
 	}
+	w.Advance(start.Add(time.Hour)) // when the first one ended
 	due, ok := w.NextDue()
 	if want := start.Add(69 * time.Minute); !ok || !due.Equal(want) {
 		t.Errorf("the damper ends at %s, want %s", due, want)

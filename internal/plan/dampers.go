@@ -3,6 +3,7 @@
 package plan
 
 import (
+	"cmp"
 	"slices"
 	"time"
 
@@ -78,7 +79,9 @@ func (d *dampers) forget() {
 			cleared = append(cleared, candidate{key, m})
 		}
 	}
-	slices.SortFunc(cleared, func(a, b candidate) int { return a.LastFired.Compare(b.LastFired) })
+	slices.SortFunc(cleared, func(a, b candidate) int {
+		return cmp.Or(a.LastFired.Compare(b.LastFired), cmp.Compare(a.key, b.key))
+	})
 	for _, c := range cleared[:max(0, len(cleared)-maxCleared)] {
 		delete(d.byKey, c.key)
 		d.forgotten = max(d.forgotten, c.Sequence)

@@ -29,7 +29,7 @@ func eachStory(t *testing.T, n int, property func(t *testing.T, s *randomStory))
 
 // randomStory is a rule, events in the order of creation, and the times at which timers go off between them.
 type randomStory struct {
-	rule   rule
+	rule   wish
 	events []sighting
 	// timers go off before the event of the same index arrives; the last ones after all events.
 	timers [][]time.Duration
@@ -42,25 +42,39 @@ func pick[T any](r *rand.Rand, from ...T) T { return from[r.IntN(len(from))] }
 // happens or arrives are where the mistakes are.
 func tellStory(seed uint64) randomStory {
 	r := rand.New(rand.NewPCG(seed, 42))
-	s := randomStory{random: r, rule: rule{
-		count:  pick[int32](r, 1, 2, 2, 3, 3, 5),
-		window: pick[v1alpha1.Duration](r, "10s", "30s", "1m", "1h"),
-		scope:  pick(r, anyComputer, single, distinct),
-		damper: pick[v1alpha1.DamperPeriod](r, "None", "10s", "30s", "1m", "20m", "Auto"),
-		per:    pick(r, perCondition, perComputer, perRisk),
+	s := randomStory{random: r, rule: wish{
+		rule: rule{
+			count:  pick[int32](r, 1, 2, 2, 3, 3, 5),
+			window: pick[v1alpha1.Duration](r, "10s", "30s", "1m", "1h"),
+			scope:  pick(r, anyComputer, single, distinct),
+			damper: pick[v1alpha1.DamperPeriod](r, "None", "10s", "30s", "1m", "20m", "Auto"),
+			per:    pick(r, perCondition, perComputer, perRisk),
+		},
+		cleared: r.IntN(2) == 0,
 	}}
 	if s.rule.window == "1h" { // else it is told of hundreds of times
 		s.rule.damper = pick[v1alpha1.DamperPeriod](r, "None", "20m", "Auto")
 	}
-	width := time.Duration(seconds(string(s.rule.window))) * time.Second
+	width := length(string(s.rule.window))
 	steps := []time.Duration{0, 0, time.Second, 5 * time.Second, 10 * time.Second, width / 2, width, width + time.Second, 20 * m, h}
-	delays := []time.Duration{0, 0, 0, time.Second, 10 * time.Second, width, width + 5*time.Second, h, 3 * h, -m}
+	delays := []time.Duration{
+		0, 0, 0, time.Second, 10 * time.Second, width, width + 5*time.Second, h, 3 * h, -m, 300 * time.Millisecond,
+	}
+	if s.rule.once = r.IntN(6) == 0; s.rule.once {
+		s.rule.cleared = false
+	}
 	now := time.Second
+	if r.IntN(2) == 0 { // some events are there before the condition
+		now = -width
+	}
 	for range 10 + r.IntN(50) {
 		now += pick(r, steps[:2+r.IntN(len(steps)-1)]...)
 		e := sighting{
-			arrives: now, computer: pick(r, "a", "b", "c", "d", ""), risk: pick(r, "x", "y", ""),
+			arrives: now, computer: pick(r, "a", "A", "b", "c", "d", ""), risk: pick(r, "x", "X", "y", ""),
 			count: pick[int32](r, 0, 0, 0, 1, 2, 7),
+		}
+		if s.rule.once { // else all are known soon
+			e.risk = pick(r, "x", "X", "y", "z", "Z", "Ä", "ä", "v", "w", "")
 		}
 		if delay := pick(r, delays...); delay != 0 {
 			e.happened = pointer(now - delay)

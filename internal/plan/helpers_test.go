@@ -52,6 +52,40 @@ func (r rule) condition() *v1alpha1.NotificationCondition {
 	}
 }
 
+// wish is a rule with what else a condition can ask for.
+type wish struct {
+	rule
+	// cleared asks for a note when all is quiet again.
+	cleared bool
+	// once is the type NewRiskDetected: each risk is told once, whatever the damper.
+	once bool
+}
+
+func (w wish) String() string {
+	if w.once {
+		return fmt.Sprintf("NewRiskDetected, %d in %s, %s", w.count, w.window, w.scope)
+	}
+	if w.cleared {
+		return w.rule.String() + "; notify when cleared"
+	}
+	return w.rule.String()
+}
+
+func (w wish) condition() *v1alpha1.NotificationCondition {
+	c := w.rule.condition()
+	c.Spec.NotifyWhenCleared = w.cleared
+	if w.once {
+		c.Spec.Type, c.Spec.Damper = "NewRiskDetected", nil
+	}
+	return c
+}
+
+// declared is a rule or a wish.
+type declared interface {
+	fmt.Stringer
+	condition() *v1alpha1.NotificationCondition
+}
+
 func compiled(tb testing.TB, condition *v1alpha1.NotificationCondition) *plan.Rule {
 	tb.Helper()
 	r, err := plan.Compile(condition, 0)
@@ -61,7 +95,7 @@ func compiled(tb testing.TB, condition *v1alpha1.NotificationCondition) *plan.Ru
 	return r
 }
 
-func watch(tb testing.TB, r rule) *plan.Watch {
+func watch(tb testing.TB, r declared) *plan.Watch {
 	tb.Helper()
 	return plan.NewWatch(compiled(tb, r.condition()))
 }
@@ -73,6 +107,7 @@ type sighting struct {
 	computer, risk string
 	count          int32
 	kind           v1alpha1.EventType
+	severity       v1alpha1.Severity
 }
 
 // event is the object, at its place in the order of creation.
@@ -86,6 +121,9 @@ func (s sighting) event(at plan.Position) *v1alpha1.SecurityEvent {
 	}
 	if s.kind != "" {
 		e.Spec.Type = s.kind
+	}
+	if s.severity != "" {
+		e.Spec.Severity = s.severity
 	}
 	if s.happened != nil {
 		e.Spec.Time = pointer(metav1.NewTime(since(*s.happened)))
@@ -126,6 +164,23 @@ type told struct {
 	Occurrences int64
 	Computers   int
 	Event       string
+	// LastFired is told with the reason Cleared alone.
+	LastFired string
+}
+
+// shown is the event that a notification shows, if it was not deleted.
+func shown(f plan.Firing) string {
+	if f.Event == nil {
+		return ""
+	}
+	return f.Event.Name
+}
+
+func lastFired(f plan.Firing) string {
+	if f.LastFired.IsZero() {
+		return ""
+	}
+	return f.LastFired.Sub(t0).String()
 }
 
 func tell(firings []plan.Firing) []told {
@@ -133,7 +188,7 @@ func tell(firings []plan.Firing) []told {
 	for _, f := range firings {
 		list = append(list, told{
 			At: f.Time.Sub(t0).String(), Reason: f.Reason, Key: f.Key, Sequence: f.Sequence, Held: f.Held,
-			Occurrences: f.Window.Occurrences, Computers: f.Window.Computers, Event: f.Event.Name,
+			Occurrences: f.Window.Occurrences, Computers: f.Window.Computers, Event: shown(f), LastFired: lastFired(f),
 		})
 	}
 	return list

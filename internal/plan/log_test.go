@@ -27,6 +27,13 @@ func logged(sequence int64, at time.Duration, upTo string) *v1alpha1.Notificatio
 	return n
 }
 
+// quiet is a note that all was quiet, as another manager wrote it.
+func quiet(sequence int64, at time.Duration, upTo string) *v1alpha1.Notification {
+	n := logged(sequence, at, upTo)
+	n.Spec.Trigger.Reason, n.Spec.Trigger.LastFiredTime = v1alpha1.TriggerCleared, ending(0)
+	return n
+}
+
 // TestYield: the name of a notification that is about to be written is taken.
 func TestYield(t *testing.T) {
 	t.Parallel()
@@ -74,8 +81,29 @@ func TestYield(t *testing.T) {
 		},
 		"without a damper, but the other one used up our events too: told is told": {
 			rule: none, existing: logged(1, 4*time.Second, "5"),
-			damper: v1alpha1.DamperStatus{Sequence: 1, LastFiredTime: moment(time.Second), UsedUpTo: "5"},
+			damper: v1alpha1.DamperStatus{Sequence: 1, LastFiredTime: moment(4 * time.Second), UsedUpTo: "5"},
 			fired:  1,
+		},
+		"a notification of long ago, forgotten: its damper had ended when ours fired, which is told under the next number": {
+			rule: hourly, held: 3, existing: logged(1, time.Second-h, "1"), again: 2,
+			damper: v1alpha1.DamperStatus{
+				Sequence: 2, LastFiredTime: moment(time.Second), Until: ending(h + time.Second), Held: 3, UsedUpTo: "2",
+			},
+			fired: 2,
+		},
+		"one of not so long ago: its damper ran on for a second, ours is held": {
+			rule: hourly, existing: logged(1, 2*time.Second-h, "1"),
+			damper: v1alpha1.DamperStatus{
+				Sequence: 1, LastFiredTime: moment(2*time.Second - h), Until: ending(2 * time.Second), Held: 1, UsedUpTo: "1",
+			},
+			fired: 1,
+		},
+		"another manager told that all was quiet, and had not seen our event: that holds nothing": {
+			rule: hourly, existing: quiet(1, 2*time.Second, "1"), again: 2,
+			damper: v1alpha1.DamperStatus{
+				Sequence: 2, LastFiredTime: moment(time.Second), Until: ending(h + time.Second), UsedUpTo: "2",
+			},
+			fired: 2,
 		},
 		"somebody took the name for a test: ours is told under the next number, whatever was held stays": {
 			rule: hourly, held: 3, existing: test, again: 2,
@@ -111,8 +139,84 @@ func TestYield(t *testing.T) {
 				check(t, "firing", tell([]plan.Firing{next}), tell([]plan.Firing{f}))
 			}
 			status := describe(w)
+			tc.damper.LastTime = ending(time.Duration(1+tc.held) * time.Second)
 			check(t, "dampers", status.Dampers, []v1alpha1.DamperStatus{tc.damper})
 			check(t, "fired", status.FiredTotal, tc.fired)
+			check(t, "last fired", *status.LastFiredTime, moment(max(time.Second, tc.damper.LastFiredTime.Sub(t0))))
+		})
+	}
+}
+
+// TestYieldOfATimer: the name of a notification that a timer decided is taken. The condition fires at 1s, still is reached at
+// 1h0m1s, and clears at 3h0m1s.
+func TestYieldOfATimer(t *testing.T) {
+	t.Parallel()
+	for name, tc := range map[string]struct {
+		until    time.Duration
+		existing *v1alpha1.Notification
+		again    int64
+		damper   v1alpha1.DamperStatus
+		fired    int64
+		// then is what follows until 9h.
+		then []told
+	}{
+		"another manager told the same: told is told": {
+			until: h + time.Second, existing: logged(2, h+time.Second, "2"),
+			damper: v1alpha1.DamperStatus{
+				Sequence: 2, LastFiredTime: moment(h + time.Second), Until: ending(2*h + time.Second), UsedUpTo: "2",
+			},
+			fired: 2,
+			then:  []told{{At: "3h0m1s", Reason: "Cleared", Sequence: 3, Event: "event-2", LastFired: "1h0m1s"}},
+		},
+		"another manager had fired meanwhile: its damper runs": {
+			until: h + time.Second, existing: logged(2, h, "3"),
+			damper: v1alpha1.DamperStatus{Sequence: 2, LastFiredTime: moment(h), Until: ending(2 * h), UsedUpTo: "3"},
+			fired:  2,
+			then:   []told{{At: "3h0m0s", Reason: "Cleared", Sequence: 3, Event: "event-2", LastFired: "1h0m0s"}},
+		},
+		"another manager, with another generation, had told that all was quiet: that is not told again": {
+			until: h + time.Second, existing: quiet(2, h, "2"),
+			damper: v1alpha1.DamperStatus{Sequence: 2, LastFiredTime: moment(0), ClearedTime: ending(h), UsedUpTo: "2"},
+			fired:  2,
+			then:   []told{},
+		},
+		"another manager told that all is quiet too": {
+			until: 4 * h, existing: quiet(3, 3*h+time.Second, "2"),
+			damper: v1alpha1.DamperStatus{Sequence: 3, LastFiredTime: moment(0), ClearedTime: ending(3*h + time.Second), UsedUpTo: "2"},
+			fired:  3,
+			then:   []told{},
+		},
+		"another manager had fired before all was quiet": {
+			until: 4 * h, existing: logged(3, 2*h+time.Second, "3"),
+			damper: v1alpha1.DamperStatus{
+				Sequence: 3, LastFiredTime: moment(2*h + time.Second), Until: ending(3*h + time.Second), UsedUpTo: "3",
+			},
+			fired: 3,
+			then:  []told{{At: "4h0m1s", Reason: "Cleared", Sequence: 4, Event: "event-2", LastFired: "2h0m1s"}},
+		},
+		"somebody took the name: it is told under the next number": {
+			until: 4 * h, existing: &v1alpha1.Notification{}, again: 4,
+			damper: v1alpha1.DamperStatus{
+				Sequence: 4, LastFiredTime: moment(h + time.Second), ClearedTime: ending(3*h + time.Second), UsedUpTo: "2",
+			},
+			fired: 4,
+			then:  []told{},
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := watch(t, wish{rule{2, "2h", anyComputer, "1h", perCondition}, true, false})
+			observe(w, 1, sec("a", 0, 1)...)
+			fired := w.Advance(since(tc.until))
+			next, again := w.Yield(fired[len(fired)-1], tc.existing)
+			if again != (tc.again > 0) || again && next.Sequence != tc.again {
+				t.Errorf("told again: %t under #%d, want #%d", again, next.Sequence, tc.again)
+			}
+			status := describe(w)
+			tc.damper.LastTime = ending(time.Second)
+			check(t, "dampers", status.Dampers, []v1alpha1.DamperStatus{tc.damper})
+			check(t, "fired", status.FiredTotal, tc.fired)
+			check(t, "then", tell(w.Advance(since(9*h))), tc.then)
 		})
 	}
 }
@@ -199,11 +303,12 @@ func TestDescribe(t *testing.T) {
 			sighting{arrives: 22 * m, risk: "y"})
 		check(t, "status", describe(w), &v1alpha1.NotificationConditionStatus{
 			Threshold:    &v1alpha1.EffectiveThreshold{Count: 2, Window: "1m", Scope: anyComputer},
-			MatchedTotal: 9, FiredTotal: 3, LastFiredTime: ending(2 * m), Checkpoint: "15",
+			MatchedTotal: 9, FiredTotal: 3, LastFiredTime: ending(2 * m), LastEvaluatedTime: ending(22 * m), Checkpoint: "15",
+			Window: &v1alpha1.WindowStatus{Occurrences: 1, Time: moment(22 * m)},
 			Dampers: []v1alpha1.DamperStatus{
-				{Key: "a", Sequence: 1, LastFiredTime: moment(2 * m), UsedUpTo: "14"},
-				{Key: "y", Sequence: 1, LastFiredTime: moment(2 * m), UsedUpTo: "13"},
-				{Key: "x", Sequence: 1, LastFiredTime: moment(1 * m), UsedUpTo: "12"},
+				{Key: "a", Sequence: 1, LastFiredTime: moment(2 * m), LastTime: ending(2 * m), ClearedTime: ending(22 * m), UsedUpTo: "14"},
+				{Key: "y", Sequence: 1, LastFiredTime: moment(2 * m), LastTime: ending(22 * m), ClearedTime: ending(22 * m), UsedUpTo: "13"},
+				{Key: "x", Sequence: 1, LastFiredTime: moment(1 * m), LastTime: ending(1 * m), ClearedTime: ending(21 * m), UsedUpTo: "12"},
 			},
 		})
 	})

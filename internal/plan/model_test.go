@@ -7,23 +7,27 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/tocsin-dev/tocsin/api/v1alpha1"
 )
 
 // model is section 2 of the design, word for word: it keeps every event for ever and looks at all of them for each
-// decision. Times are seconds since the beginning of the story.
+// decision. Times are milliseconds since the beginning of the story.
 type model struct {
 	count, width, period int64
 	scope                v1alpha1.Scope
 	per                  v1alpha1.DamperPer
+	// cleared: tell when all is quiet again. once: tell of each risk once.
+	cleared, once bool
 
-	clock   int64
-	events  []occurrence
-	dampers map[string]*modelDamper
-	log     []decision
-	matched int64
+	clock         int64
+	events        []occurrence
+	dampers       map[string]*modelDamper
+	known         map[string]bool
+	log           []decision
+	matched, held int64
 }
 
 // occurrence is an event as it counts: n times at a time.
@@ -33,57 +37,77 @@ type occurrence struct {
 	used           bool
 }
 
-type modelDamper struct{ sequence, fired, until, held int64 }
+// modelDamper is one damper. until and quiet are never when it does not run, and has not cleared.
+type modelDamper struct{ sequence, fired, until, held, last, quiet int64 }
+
+const never = -1
 
 // decision is what model and engine must agree on.
 type decision struct {
-	At, Sequence, Held, Occurrences int64
-	Computers                       int
-	Reason                          v1alpha1.TriggerReason
-	Key                             string
+	At, Sequence, Held, Occurrences, LastFired int64
+	Computers                                  int
+	Reason                                     v1alpha1.TriggerReason
+	Key                                        string
 }
 
-func newModel(r rule) *model {
-	period := map[v1alpha1.DamperPeriod]int64{"Auto": 3600, "None": 0}
-	if _, ok := period[r.damper]; !ok {
-		period[r.damper] = seconds(string(r.damper))
+func newModel(w wish) *model {
+	period := map[v1alpha1.DamperPeriod]int64{"Auto": millis(h), "None": 0}
+	if _, ok := period[w.damper]; !ok {
+		period[w.damper] = millis(length(string(w.damper)))
 	}
-	return &model{
-		count: int64(r.count), width: seconds(string(r.window)), period: period[r.damper], scope: r.scope, per: r.per,
-		dampers: map[string]*modelDamper{},
+	m := &model{
+		count: int64(w.count), width: millis(length(string(w.window))), period: period[w.damper], scope: w.scope, per: w.per,
+		cleared: w.cleared, once: w.once, dampers: map[string]*modelDamper{}, known: map[string]bool{},
 	}
+	if m.once {
+		m.period, m.per = 0, perRisk
+	}
+	return m
 }
 
-func seconds(text string) int64 {
+func millis(d time.Duration) int64 { return int64(d / time.Millisecond) }
+
+func length(text string) time.Duration {
 	d, err := time.ParseDuration(text)
 	if err != nil {
 		panic(err)
 	}
-	return int64(d / time.Second)
+	return d
 }
 
 // observe is the arrival of one event.
 func (m *model) observe(s sighting) {
-	arrival := int64(s.arrives / time.Second)
-	m.advance(arrival)
-	now := m.clock
-	e := occurrence{at: arrival, n: max(1, int64(s.count)), computer: s.computer, risk: s.risk}
+	arrival := millis(s.arrives)
+	e := occurrence{
+		at: arrival, n: max(1, int64(s.count)), computer: strings.ToLower(s.computer), risk: strings.ToLower(s.risk),
+	}
 	for _, said := range []*time.Duration{s.happened, s.last} {
 		if said != nil {
-			e.at = min(arrival, int64(*said/time.Second))
+			e.at = min(arrival, millis(*said))
 		}
 	}
+	if arrival < 0 || m.once && e.risk == "" { // before the condition; or no risk
+		m.known[e.risk] = true
+		return
+	}
+	m.advance(arrival)
+	now := m.clock
 	m.matched += e.n
+	if m.once {
+		m.discover(e, now)
+		return
+	}
 	key := m.key(e)
 	d := m.dampers[key]
 	if d == nil {
-		d = &modelDamper{until: -1}
+		d = &modelDamper{until: never, quiet: never}
 		m.dampers[key] = d
 	}
+	d.last = max(d.last, arrival)
 	told := m.told(d, e, now)
 	m.events = append(m.events, e)
 	if now < d.until {
-		d.held += e.n
+		m.hold(d, e.n)
 		return
 	}
 	from, to := m.fullestAround(m.group(e), e.at, now)
@@ -97,26 +121,82 @@ func (m *model) observe(s sighting) {
 			m.useUp(m.group(e))
 		}
 	case told:
-		d.held += e.n
+		m.hold(d, e.n)
 	}
 }
 
-// advance lets time pass. Dampers end one after the other, and at each end the window is looked at as of then.
+// discover is the arrival of a risk where each is told once.
+func (m *model) discover(e occurrence, now int64) {
+	if m.known[e.risk] {
+		return
+	}
+	m.events = append(m.events, e)
+	from, to := m.fullestAround(m.group(e), e.at, now)
+	if in := m.within(m.group(e), from, to); m.measure(in) >= m.count {
+		m.known[e.risk] = true
+		m.log = append(m.log, decision{
+			At: now, Reason: v1alpha1.TriggerThresholdReached, Key: e.risk, Sequence: 1, Occurrences: total(in), Computers: len(computers(in)),
+		})
+	}
+}
+
+func (m *model) hold(d *modelDamper, n int64) {
+	d.held += n
+	m.held += n
+}
+
+// advance lets time pass. Dampers end one after the other, and at each end the window is looked at as of then; when they
+// have ended and all has been quiet for a window, they clear.
 func (m *model) advance(now int64) {
 	for {
-		key, ok := m.firstToEnd()
-		if !ok || m.dampers[key].until > now {
+		key, at := m.next()
+		if at == never || at > now {
 			break
 		}
+		m.clock = max(m.clock, at)
 		d := m.dampers[key]
-		end := d.until
-		m.clock = max(m.clock, end)
-		d.until = -1
-		if best := m.stillReached(key, end); best != nil {
-			m.fire(key, d, v1alpha1.TriggerStillReached, end, best)
+		if d.until == never {
+			m.clear(key, d, at)
+			continue
+		}
+		d.until = never
+		if best := m.stillReached(key, at); best != nil {
+			m.fire(key, d, v1alpha1.TriggerStillReached, at, best)
 		}
 	}
 	m.clock = max(m.clock, now)
+}
+
+// next is what comes next: a damper that ends, or one that clears as nothing concerns it any longer. A damper's own end
+// comes before it clears.
+func (m *model) next() (first string, at int64) {
+	at = never
+	for _, key := range slices.Sorted(maps.Keys(m.dampers)) {
+		d := m.dampers[key]
+		due := max(d.fired+m.period, d.fired+m.width, d.last+m.width)
+		switch {
+		case d.until != never:
+			due = d.until
+		case d.sequence == 0 || d.quiet != never:
+			continue
+		}
+		if at == never || due < at {
+			first, at = key, due
+		}
+	}
+	return first, at
+}
+
+func (m *model) clear(key string, d *modelDamper, now int64) {
+	d.quiet = now
+	if !m.cleared {
+		return
+	}
+	d.sequence++
+	m.log = append(m.log, decision{
+		At: now, Reason: v1alpha1.TriggerCleared, Key: key, Sequence: d.sequence, Held: d.held, LastFired: d.fired,
+	})
+	d.held = 0
 }
 
 // stillReached returns what lies in the fullest window in which the threshold is reached as of then.
@@ -138,7 +218,7 @@ func (m *model) fire(key string, d *modelDamper, reason v1alpha1.TriggerReason, 
 	m.log = append(m.log, decision{
 		At: now, Reason: reason, Key: key, Sequence: d.sequence, Held: d.held, Occurrences: total(in), Computers: len(computers(in)),
 	})
-	d.fired, d.held, d.until = now, 0, -1
+	d.fired, d.held, d.until, d.quiet = now, 0, never, never
 	if m.period > 0 {
 		d.until = now + m.period
 	}
@@ -248,24 +328,31 @@ func (m *model) groupsOf(key string) []occurrence {
 	return slices.SortedFunc(maps.Keys(groups), func(a, b occurrence) int { return cmp.Compare(a.computer, b.computer) })
 }
 
-func (m *model) firstToEnd() (string, bool) {
-	first, found := "", false
-	for _, key := range slices.Sorted(maps.Keys(m.dampers)) {
-		if d := m.dampers[key]; d.until >= 0 && (!found || d.until < m.dampers[first].until) {
-			first, found = key, true
-		}
-	}
-	return first, found
-}
-
-func (m *model) held() map[string]int64 {
-	held := map[string]int64{}
+// states are what is known of each damper that has fired: what it holds, and when all was quiet.
+func (m *model) states() map[string]damperState {
+	list := map[string]damperState{}
 	for key, d := range m.dampers {
 		if d.sequence > 0 {
-			held[key] = d.held
+			list[key] = damperState{Sequence: d.sequence, Held: d.held, Quiet: d.quiet}
 		}
 	}
-	return held
+	return list
+}
+
+type damperState struct{ Sequence, Held, Quiet int64 }
+
+// window is what the window of the latest event that counted holds; nil while it is empty.
+func (m *model) window() *v1alpha1.WindowStatus {
+	if len(m.events) == 0 {
+		return nil
+	}
+	in := m.within(m.group(m.events[len(m.events)-1]), m.clock-m.width, m.clock)
+	if len(in) == 0 {
+		return nil
+	}
+	return &v1alpha1.WindowStatus{
+		Occurrences: total(in), Computers: int32(len(computers(in))), Time: moment(time.Duration(m.clock) * time.Millisecond),
+	}
 }
 
 func total(in []occurrence) (n int64) {
@@ -298,6 +385,6 @@ func on(in []occurrence, computer string) bool {
 }
 
 func (d decision) String() string {
-	return fmt.Sprintf("%ds %s #%d key=%q held=%d occurrences=%d computers=%d",
-		d.At, d.Reason, d.Sequence, d.Key, d.Held, d.Occurrences, d.Computers)
+	return fmt.Sprintf("%dms %s #%d key=%q held=%d occurrences=%d computers=%d last=%dms",
+		d.At, d.Reason, d.Sequence, d.Key, d.Held, d.Occurrences, d.Computers, d.LastFired)
 }

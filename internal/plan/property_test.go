@@ -3,10 +3,12 @@
 package plan_test
 
 import (
+	"fmt"
 	"testing"
 	"time"
 
 	"github.com/tocsin-dev/tocsin/api/v1alpha1"
+	"github.com/tocsin-dev/tocsin/internal/match"
 	"github.com/tocsin-dev/tocsin/internal/plan"
 )
 
@@ -14,9 +16,25 @@ func decisions(firings []plan.Firing) []decision {
 	var list []decision
 	for _, f := range firings {
 		list = append(list, decision{
-			At: int64(f.Time.Sub(t0) / time.Second), Reason: f.Reason, Key: f.Key, Sequence: f.Sequence, Held: f.Held,
+			At: millis(f.Time.Sub(t0)), Reason: f.Reason, Key: f.Key, Sequence: f.Sequence, Held: f.Held,
 			Occurrences: f.Window.Occurrences, Computers: f.Window.Computers,
 		})
+		if !f.LastFired.IsZero() {
+			list[len(list)-1].LastFired = millis(f.LastFired.Sub(t0))
+		}
+	}
+	return list
+}
+
+// states are the dampers of a status, as far as model and engine must agree on them.
+func states(status *v1alpha1.NotificationConditionStatus) map[string]damperState {
+	list := map[string]damperState{}
+	for _, d := range status.Dampers {
+		state := damperState{Sequence: d.Sequence, Held: d.Held, Quiet: never}
+		if d.ClearedTime != nil {
+			state.Quiet = millis(d.ClearedTime.Sub(t0))
+		}
+		list[d.Key] = state
 	}
 	return list
 }
@@ -38,32 +56,34 @@ func live(s *randomStory, w *plan.Watch) []plan.Firing {
 // TestEngineIsTheModel: whatever happens, the engine tells the same as a model that takes the design's words at their face.
 func TestEngineIsTheModel(t *testing.T) {
 	t.Parallel()
-	told := map[v1alpha1.TriggerReason]int{}
+	told := map[string]int{}
 	eachStory(t, 3**runs, func(t *testing.T, s *randomStory) {
 		w, truth := watch(t, s.rule), newModel(s.rule)
-		firings := observe(w, 1, s.events...)
-		firings = append(firings, w.Advance(since(s.end()))...)
-		for _, e := range s.events {
+		var firings []plan.Firing
+		for i, e := range s.events {
+			firings = append(firings, observe(w, plan.Position(i+1), e)...)
 			truth.observe(e)
+			check(t, fmt.Sprint("window after event ", i+1), describe(w).Window, truth.window())
 		}
-		truth.advance(int64(s.end() / time.Second))
+		firings = append(firings, w.Advance(since(s.end()))...)
+		truth.advance(millis(s.end()))
 		check(t, "notifications", decisions(firings), truth.log)
 		status := describe(w)
 		check(t, "matched", status.MatchedTotal, truth.matched)
+		check(t, "held since the beginning", status.HeldTotal, truth.held)
 		check(t, "fired", status.FiredTotal, int64(len(truth.log)))
-		held := map[string]int64{}
-		for _, d := range status.Dampers {
-			held[d.Key] = d.Held
-			if d.Until != nil {
-				t.Errorf("the damper of %q runs until %s, long after everything", d.Key, d.Until)
+		check(t, "dampers", states(status), truth.states())
+		if status.DamperUntil != nil {
+			t.Errorf("a damper runs until %s, long after everything", status.DamperUntil)
+		}
+		for _, d := range truth.log {
+			told[string(d.Reason)]++
+			if s.rule.once {
+				told["once"]++
 			}
 		}
-		check(t, "held", held, truth.held())
-		for _, d := range truth.log {
-			told[d.Reason]++
-		}
 	})
-	for _, reason := range []v1alpha1.TriggerReason{v1alpha1.TriggerThresholdReached, v1alpha1.TriggerStillReached} {
+	for _, reason := range []string{"ThresholdReached", "StillReached", "Cleared", "once"} {
 		if told[reason] < *runs {
 			t.Errorf("only %d notifications were %s: the stories are too dull to prove anything", told[reason], reason)
 		}
@@ -107,8 +127,8 @@ func TestDuplicatesChangeNothing(t *testing.T) {
 	})
 }
 
-// TestNobodyIsToldTooOften: one damper's notifications are numbered without a gap, and never nearer to each other than its
-// period.
+// TestNobodyIsToldTooOften: one damper's notifications are numbered without a gap, and none comes nearer to the one with
+// which it last fired than its period.
 func TestNobodyIsToldTooOften(t *testing.T) {
 	t.Parallel()
 	eachStory(t, *runs, func(t *testing.T, s *randomStory) {
@@ -119,8 +139,12 @@ func TestNobodyIsToldTooOften(t *testing.T) {
 			if f.Sequence != before.Sequence+1 {
 				t.Errorf("key %q: #%d follows #%d", f.Key, f.Sequence, before.Sequence)
 			}
-			if ok && f.Time.Sub(before.Time) < w.Rule().Damper() {
-				t.Errorf("key %q: #%d comes %s after #%d", f.Key, f.Sequence, f.Time.Sub(before.Time), before.Sequence)
+			fired := before.Time
+			if before.Reason == v1alpha1.TriggerCleared {
+				fired = before.LastFired
+			}
+			if ok && f.Time.Sub(fired) < w.Rule().Damper() {
+				t.Errorf("key %q: #%d comes %s after it last fired", f.Key, f.Sequence, f.Time.Sub(fired))
 			}
 			last[f.Key] = f
 		}
@@ -132,7 +156,7 @@ func TestNobodyIsToldTooOften(t *testing.T) {
 func TestEveryOccurrenceIsAccountedFor(t *testing.T) {
 	t.Parallel()
 	eachStory(t, *runs, func(t *testing.T, s *randomStory) {
-		s.rule.count, s.rule.scope = 1, anyComputer
+		s.rule.count, s.rule.scope, s.rule.once = 1, anyComputer, false
 		w := watch(t, s.rule)
 		var accounted int64
 		for _, f := range live(s, w) {
@@ -146,5 +170,32 @@ func TestEveryOccurrenceIsAccountedFor(t *testing.T) {
 			accounted += d.Held
 		}
 		check(t, "occurrences told or held", accounted, status.MatchedTotal)
+	})
+}
+
+// TestNextDueLiesAhead: whoever waits until something is due and lets time pass is not told to wait for the past.
+func TestNextDueLiesAhead(t *testing.T) {
+	t.Parallel()
+	eachStory(t, *runs, func(t *testing.T, s *randomStory) {
+		w := watch(t, s.rule)
+		now := t0
+		ahead := func(at time.Time) {
+			if at.After(now) {
+				now = at
+			}
+			if due, ok := w.NextDue(); ok && !due.After(now) {
+				t.Errorf("at %s, it is due at %s", clock(now.Sub(t0)), clock(due.Sub(t0)))
+			}
+		}
+		for i, e := range s.events {
+			at := plan.Position(i + 1)
+			if verdict, _ := w.Observe(plan.NewEvent(e.event(at), at)); verdict == match.Matched {
+				ahead(since(e.arrives))
+			}
+		}
+		for due, ok := w.NextDue(); ok && !t.Failed(); due, ok = w.NextDue() {
+			w.Advance(due)
+			ahead(due)
+		}
 	})
 }

@@ -26,9 +26,12 @@ func (w *Watch) Resume(status *v1alpha1.NotificationConditionStatus, log []v1alp
 		w.failures = failures{f.Count, f.LastTime.Time, f.Event, f.Message}
 	}
 	if len(status.Dampers) == maxDampers {
-		w.unlisted = w.lastFired
+		w.unlisted = later(w.evaluated, w.lastFired)
 	}
 	for _, d := range status.Dampers {
+		if !w.unlisted.IsZero() {
+			w.unlisted = later(w.unlisted, timeOf(d.ClearedTime))
+		}
 		w.restore(d.Key, &memory{
 			State: damper.State{Sequence: d.Sequence, LastFired: d.LastFiredTime.Time, Until: timeOf(d.Until), Held: d.Held},
 			upTo:  ParsePosition(d.UsedUpTo), last: timeOf(d.LastTime), cleared: timeOf(d.ClearedTime),
@@ -40,14 +43,10 @@ func (w *Watch) Resume(status *v1alpha1.NotificationConditionStatus, log []v1alp
 	for _, n := range w.inOrder(log) {
 		w.Adopt(n)
 	}
-	var total int64
-	for _, m := range w.dampers.byKey {
-		total += m.Sequence
-	}
-	w.fired = max(w.fired, total)
 }
 
-// inOrder returns the notifications of this condition, each damper's in the order in which they were decided.
+// inOrder returns the notifications of this condition, each damper's in the order in which they were decided, and the first
+// ones of all in the order of their events.
 func (w *Watch) inOrder(log []v1alpha1.Notification) []*v1alpha1.Notification {
 	var own []*v1alpha1.Notification
 	for i := range log {
@@ -57,7 +56,8 @@ func (w *Watch) inOrder(log []v1alpha1.Notification) []*v1alpha1.Notification {
 	}
 	slices.SortFunc(own, func(a, b *v1alpha1.Notification) int {
 		x, y := a.Spec.Trigger, b.Spec.Trigger
-		return cmp.Or(cmp.Compare(x.Sequence, y.Sequence), x.Time.Compare(y.Time.Time), cmp.Compare(x.Key, y.Key))
+		return cmp.Or(cmp.Compare(x.Sequence, y.Sequence), x.Time.Compare(y.Time.Time),
+			cmp.Compare(ParsePosition(x.UpTo), ParsePosition(y.UpTo)))
 	})
 	return own
 }
@@ -82,7 +82,7 @@ func (w *Watch) Adopt(n *v1alpha1.Notification) {
 	case listed || w.unlisted.IsZero():
 		w.fired += trigger.Sequence - before.Sequence
 		w.held += max(0, trigger.Held-before.Held)
-	case trigger.Time.After(w.unlisted):
+	case trigger.Time.After(w.unlisted), ParsePosition(trigger.UpTo) > w.decided:
 		w.fired++
 		w.held += trigger.Held
 	}
@@ -91,8 +91,9 @@ func (w *Watch) Adopt(n *v1alpha1.Notification) {
 	w.restore(trigger.Key, m)
 }
 
+// adoptKnown takes over that a risk was told, unless the status says so, or said so before it was forgotten.
 func (w *Watch) adoptKnown(trigger *v1alpha1.Trigger) {
-	if w.known.has(trigger.Key) {
+	if w.known.has(trigger.Key) || ParsePosition(trigger.UpTo) <= w.decided {
 		return
 	}
 	w.known.add(trigger.Key)
@@ -150,9 +151,10 @@ func (w *Watch) Skip(upTo Position) {
 }
 
 // Yield gives way to a notification that the log holds already under the name of a firing. It returns what is to be told
-// all the same. Where another manager decided it: with a damper nothing, the event is held; without one, the event under
-// the next sequence number, unless the other notification covers it. Where the name is taken by something else, be it a
-// notification of long ago that this Watch has forgotten: the same under the next sequence number.
+// all the same. Where another manager decided it: with a damper nothing, the event is held; without one, or if the other
+// notification says that all was quiet, the event under the next sequence number, unless the other notification covers it.
+// Where the name is taken by something else, be it a notification of long ago that this Watch has forgotten: the same under
+// the next sequence number.
 func (w *Watch) Yield(f Firing, existing *v1alpha1.Notification) (Firing, bool) {
 	m := w.dampers.get(f.Key)
 	if !w.about(existing) || existing.Spec.Trigger.Key != f.Key {
@@ -164,13 +166,14 @@ func (w *Watch) Yield(f Firing, existing *v1alpha1.Notification) (Firing, bool) 
 	trigger := existing.Spec.Trigger
 	past := !trigger.Time.Add(w.rule.damper.Period).After(f.Time)
 	covered := f.UpTo <= ParsePosition(trigger.UpTo) || f.Reason != v1alpha1.TriggerThresholdReached && !past
-	if !covered && (past || w.rule.damper.Period == 0) {
+	if !covered && (past || w.rule.damper.Period == 0 || trigger.Reason == v1alpha1.TriggerCleared) {
 		return w.renumber(f, m), true
 	}
 	if trigger.Sequence >= m.Sequence {
 		held := m.Held
 		now := w.remembered(trigger)
 		m.State, m.upTo, m.cleared = now.State, now.upTo, now.cleared
+		w.lastFired = later(w.lastFired, m.LastFired)
 		if m.seen > m.upTo {
 			m.Held = held
 		}
@@ -188,7 +191,7 @@ func (w *Watch) Yield(f Firing, existing *v1alpha1.Notification) (Firing, bool) 
 func (w *Watch) renumber(f Firing, m *memory) Firing {
 	f.Sequence++
 	if f.Sequence > m.Sequence {
-		w.fired += f.Sequence - m.Sequence
+		w.fired++
 		m.Sequence = f.Sequence
 	}
 	return f

@@ -53,6 +53,36 @@ func stories() map[string]story {
 			),
 			until: 8 * h,
 		},
+		"cleared": {
+			about: []string{
+				"A note tells when all is quiet: the damper has ended, and for an hour, the window, nothing has happened. A straggler",
+				"puts it off. After the note nothing is held back: when it comes again, it is told at once.",
+			},
+			rule: wish{rule{5, "1h", distinct, "Auto", perCondition}, true, false},
+			events: join(
+				every(2*m, 7, 0, 1),
+				every(0, 1, 1*h+10*m, 8),
+				every(1*m, 6, 2*h+20*m, 9),
+			),
+			until: 5 * h,
+		},
+		"new-risk": {
+			about: []string{
+				"Each risk is told once, whatever its case. What was found before the condition was created is not new.",
+			},
+			rule: newRisk(1, "1m", anyComputer),
+			events: []sighting{
+				{arrives: -2 * h, computer: "ws-01", risk: "EICAR"},
+				{arrives: 0, computer: "ws-01", risk: "eicar"},
+				{arrives: 1 * m, computer: "ws-02", risk: "Trojan.X"},
+				{arrives: 2 * m, computer: "ws-03", risk: "TROJAN.x"},
+				{arrives: 3 * m, computer: "ws-04"},
+				{arrives: 4 * m, computer: "ws-05", risk: "Worm.Y", count: 20},
+				{arrives: 5 * m, computer: "ws-06", kind: "SystemError"},
+				{arrives: 48 * h, computer: "ws-07", risk: "Worm.Y"},
+			},
+			until: 50 * h,
+		},
 		"none": {
 			about: []string{
 				"Without a damper, what fired is used up and counting starts anew: every third occurrence tells.",

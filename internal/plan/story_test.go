@@ -26,26 +26,31 @@ func TestStories(t *testing.T) {
 	for name, s := range stories() {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			file := filepath.Join("testdata", name+".golden")
-			got := s.play(t)
-			if *update {
-				if err := os.WriteFile(file, []byte(got), 0o644); err != nil {
-					t.Fatal(err)
-				}
-			}
-			want, err := os.ReadFile(file)
-			if err != nil {
-				t.Fatal(err)
-			}
-			check(t, file+" differs; go test -update writes it anew", strings.Split(got, "\n"), strings.Split(string(want), "\n"))
+			golden(t, name, s.play(t))
 		})
 	}
+}
+
+// golden compares a transcript with the one in testdata.
+func golden(t *testing.T, name, got string) {
+	t.Helper()
+	file := filepath.Join("testdata", name+".golden")
+	if *update {
+		if err := os.WriteFile(file, []byte(got), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	check(t, file+" differs; go test -update writes it anew", strings.Split(got, "\n"), strings.Split(string(want), "\n"))
 }
 
 // story is a condition, what it is about, and the events, in order of arrival.
 type story struct {
 	about []string
-	rule  rule
+	rule  declared
 	// away is a time in which no manager ran: its events and the ends of dampers come afterwards.
 	away   absence
 	events []sighting
@@ -55,11 +60,8 @@ type story struct {
 
 func (s story) play(tb testing.TB) string {
 	tb.Helper()
-	teller := &teller{watch: watch(tb, s.rule), away: s.away, tb: tb}
-	for _, line := range s.about {
-		teller.line("# %s", line)
-	}
-	teller.line("#\n# Condition: %s\n", s.rule)
+	teller := &teller{watch: watch(tb, s.rule), away: s.away, text: &strings.Builder{}}
+	teller.about(s.about, "Condition: "+s.rule.String())
 	for i, e := range s.events {
 		teller.wait(e.arrives)
 		teller.observe(plan.Position(i+1), e)
@@ -72,17 +74,28 @@ func (s story) play(tb testing.TB) string {
 
 type absence struct{ from, to time.Duration }
 
-// teller writes the transcript.
+// teller writes the transcript of one condition, which has a name where there are several.
 type teller struct {
-	tb    testing.TB
+	name  string
 	watch *plan.Watch
-	text  strings.Builder
+	text  *strings.Builder
 	away  absence
 	left  bool
 }
 
 func (t *teller) line(format string, args ...any) {
 	t.text.WriteString(strings.TrimRight(fmt.Sprintf(format, args...), " ") + "\n")
+}
+
+func (t *teller) about(what []string, conditions ...string) {
+	for _, line := range what {
+		t.line("# %s", line)
+	}
+	t.line("#")
+	for _, c := range conditions {
+		t.line("# %s", c)
+	}
+	t.line("")
 }
 
 // clock writes a time of a story, such as t+1h02m03s.
@@ -123,45 +136,64 @@ func (t *teller) advance(now time.Time) {
 	}
 }
 
-// ends tells of the dampers that ended without a notification.
+// ends tells of the dampers that ended or cleared without a notification.
 func (t *teller) ends(before *v1alpha1.NotificationConditionStatus, firings []plan.Firing) {
 	after := describe(t.watch)
 	for _, d := range slices.Backward(before.Dampers) {
-		i := slices.IndexFunc(after.Dampers, func(x v1alpha1.DamperStatus) bool { return x.Key == d.Key })
-		repeated := slices.ContainsFunc(firings, func(f plan.Firing) bool { return f.Key == d.Key })
-		if d.Until != nil && after.Dampers[i].Until == nil && !repeated {
-			t.line("%s  the damper%s ends: the rate has fallen, nothing is sent; %d held since #%d",
-				clock(d.Until.Sub(t0)), of(d.Key), d.Held, d.Sequence)
+		now := after.Dampers[slices.IndexFunc(after.Dampers, func(x v1alpha1.DamperStatus) bool { return x.Key == d.Key })]
+		told := func(reason v1alpha1.TriggerReason) bool {
+			return slices.ContainsFunc(firings, func(f plan.Firing) bool { return f.Key == d.Key && f.Reason == reason })
+		}
+		if d.Until != nil && now.Until == nil && !told(v1alpha1.TriggerStillReached) {
+			t.line("%s  %sthe damper%s ends: the rate has fallen, nothing is sent; %d held since #%d",
+				clock(d.Until.Sub(t0)), t.name, of(d.Key), d.Held, d.Sequence)
+		}
+		if d.ClearedTime == nil && now.ClearedTime != nil && !told(v1alpha1.TriggerCleared) {
+			t.line("%s  %sthe damper%s has cleared: all is quiet, nothing is sent", clock(now.ClearedTime.Sub(t0)), t.name, of(d.Key))
 		}
 	}
 }
 
+// observe tells of an event and what comes of it.
 func (t *teller) observe(at plan.Position, s sighting) {
-	before := describe(t.watch)
-	event := s.event(at)
-	verdict, firings := t.watch.Observe(plan.NewEvent(event, at))
 	t.line("%s  %s", clock(s.arrives), sentence(s))
+	switch reaction := t.take(at, s); reaction {
+	case "told":
+	case "held":
+		t.line("             held: %d since the last notification", describe(t.watch).Held)
+	default:
+		t.line("             %s", reaction)
+	}
+}
+
+// take tells what comes of an event, and returns it in short.
+func (t *teller) take(at plan.Position, s sighting) string {
+	before := describe(t.watch)
+	verdict, firings := t.watch.Observe(plan.NewEvent(s.event(at), at))
 	var own *plan.Firing
-	already := heldOf(before)
 	for i, f := range firings {
 		if f.Reason == v1alpha1.TriggerThresholdReached {
 			own = &firings[i]
 			continue
 		}
-		already -= f.Held
 		t.fire(f)
 	}
 	t.ends(before, firings)
 	after := describe(t.watch)
 	switch {
-	case verdict != match.Matched:
-		t.line("             ignored: %s", verdict)
 	case own != nil:
 		t.fire(*own)
-	case heldOf(after) > already:
-		t.line("             held: %d since the last notification", heldOf(after))
+		return "told"
+	case verdict == "" && t.watch.Rule().OncePerRisk():
+		return "of before the condition: not new"
+	case verdict != match.Matched:
+		return "ignored: " + string(verdict)
+	case slices.Contains(before.KnownRisks, strings.ToLower(s.risk)):
+		return "known already"
+	case after.HeldTotal > before.HeldTotal:
+		return "held"
 	default:
-		t.line("             counted")
+		return "counted"
 	}
 }
 
@@ -169,19 +201,20 @@ func (t *teller) fire(f plan.Firing) {
 	why := map[v1alpha1.TriggerReason]string{
 		v1alpha1.TriggerThresholdReached: "the threshold is reached",
 		v1alpha1.TriggerStillReached:     "the damper ended, the threshold is still reached",
+		v1alpha1.TriggerCleared:          "all has been quiet for a window: cleared",
 	}[f.Reason]
-	t.line("%s  NOTIFY #%d%s: %s", clock(f.Time.Sub(t0)), f.Sequence, of(f.Key), why)
-	t.line("             %d occurrences on %d computers (%s) from %s to %s", f.Window.Occurrences, f.Window.Computers,
-		strings.Join(f.Window.ComputerNames, " "), clock(f.Window.First.Sub(t0)), clock(f.Window.Last.Sub(t0)))
-	t.line("             %d held since the last; the event shown is %s", f.Held, f.Event.Name)
-}
-
-func heldOf(status *v1alpha1.NotificationConditionStatus) int64 {
-	var held int64
-	for _, d := range status.Dampers {
-		held += d.Held
+	t.line("%s  %sNOTIFY #%d%s: %s", clock(f.Time.Sub(t0)), t.name, f.Sequence, of(f.Key), why)
+	if f.Reason == v1alpha1.TriggerCleared {
+		t.line("             %d held since the last; it last fired at %s", f.Held, clock(f.LastFired.Sub(t0)))
+		return
 	}
-	return held
+	names := f.Window.ComputerNames
+	if len(names) > 8 {
+		names = append(slices.Clone(names[:7]), "...", names[len(names)-1])
+	}
+	t.line("             %d occurrences on %d computers (%s) from %s to %s", f.Window.Occurrences, f.Window.Computers,
+		strings.Join(names, " "), clock(f.Window.First.Sub(t0)), clock(f.Window.Last.Sub(t0)))
+	t.line("             %d held since the last; the event shown is %s", f.Held, f.Event.Name)
 }
 
 func of(key string) string {

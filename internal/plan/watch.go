@@ -194,13 +194,19 @@ func (w *Watch) decide(event *Event) (Firing, bool) {
 	return w.fire(key, m, v1alpha1.TriggerThresholdReached, summary, held, event.Object), true
 }
 
-// count adds an entry to its tally, and remembers when that may be empty again.
+// count adds an entry to its tally, and remembers when that may be empty again, unless it is already: what was due before
+// now would never be.
 func (w *Watch) count(t *tally, e window.Entry, event *Event) {
 	t.add(e, event.Object)
 	w.current = t
-	if w.emptyAt.IsZero() {
-		w.emptyAt = t.latest.at.Add(w.rule.threshold.Width)
+	if empty := w.empties(t); w.emptyAt.IsZero() && empty.After(w.clock) {
+		w.emptyAt = empty
 	}
+}
+
+// empties is when a window holds nothing any longer: the first whole second, as the clock knows no other.
+func (w *Watch) empties(t *tally) time.Time {
+	return t.latest.at.Add(w.rule.threshold.Width + time.Second - 1).Truncate(time.Second)
 }
 
 // told says whether an earlier notification speaks for an entry that is about to be added: the last one does by its time,

@@ -3,6 +3,7 @@
 package preset_test
 
 import (
+	"math"
 	"os"
 	"regexp"
 	"slices"
@@ -105,7 +106,7 @@ func TestDefaults(t *testing.T) {
 		"Custom":              {Count: 1, Window: "1m", Scope: v1alpha1.ScopeAnyComputer},
 		"FromTheFuture":       {Count: 1, Window: "1m", Scope: v1alpha1.ScopeAnyComputer},
 	} {
-		if got := preset.For(kind).Threshold(nil); got != want {
+		if got := preset.For(kind).Threshold(nil, 5000); got != want {
 			t.Errorf("%s: %+v, want %+v", kind, got, want)
 		}
 	}
@@ -137,8 +138,43 @@ func TestThreshold(t *testing.T) {
 			v1alpha1.EffectiveThreshold{Count: 5, Window: "1h", Scope: v1alpha1.ScopeSingleComputer},
 		},
 	} {
-		if got := preset.For("RiskOutbreak").Threshold(tc.own); got != tc.want {
+		if got := preset.For("RiskOutbreak").Threshold(tc.own, 5000); got != tc.want {
 			t.Errorf("%s: %+v, want %+v", name, got, tc.want)
+		}
+	}
+}
+
+// TestAuto: by the number of computers, in the steps that the product which Tocsin replaces documents, and one beyond.
+func TestAuto(t *testing.T) {
+	t.Parallel()
+	for computers, want := range map[int32]int32{
+		0: 2, 1: 2, 99: 2, 100: 5, 101: 5, 999: 5, 1000: 5, 1001: 10, math.MaxInt32: 10,
+	} {
+		if got := preset.Auto(computers); got != want {
+			t.Errorf("%d computers: %d, want %d", computers, got, want)
+		}
+		for _, p := range preset.All() {
+			effective := p.Threshold(&v1alpha1.Threshold{Auto: true}, computers)
+			if effective.Count != want || effective.Window != "1m" || effective.Scope != p.Scope {
+				t.Errorf("%s, %d computers: %+v, want %d in 1m with the preset's scope", p.Type, computers, effective, want)
+			}
+			if effective.Computers == nil || *effective.Computers != computers {
+				t.Errorf("%s: the threshold does not tell that it goes by %d computers", p.Type, computers)
+			}
+		}
+	}
+	own := preset.For("RiskOutbreak").Threshold(&v1alpha1.Threshold{Auto: true, Scope: v1alpha1.ScopeSingleComputer}, 100)
+	if own.Scope != v1alpha1.ScopeSingleComputer {
+		t.Errorf("the condition's own scope is not asked: %+v", own)
+	}
+}
+
+// TestOncePerRisk: one type alone tells of each risk once.
+func TestOncePerRisk(t *testing.T) {
+	t.Parallel()
+	for _, p := range preset.All() {
+		if got := p.OncePerRisk(); got != (p.Type == "NewRiskDetected") {
+			t.Errorf("%s: %t", p.Type, got)
 		}
 	}
 }

@@ -4,7 +4,9 @@ package window
 
 import (
 	"fmt"
+	"maps"
 	"math/rand/v2"
+	"strings"
 	"testing"
 	"time"
 )
@@ -101,7 +103,7 @@ func TestMemoryIsBounded(t *testing.T) {
 	}
 }
 
-// TestOrderIsKept: entries lie in the order of their times, whatever the order in which they arrive.
+// TestOrderIsKept: entries lie in the order of their times, whatever the order in which they arrive, and no two are equal.
 func TestOrderIsKept(t *testing.T) {
 	t.Parallel()
 	for seed := range uint64(20) {
@@ -113,10 +115,16 @@ func TestOrderIsKept(t *testing.T) {
 				w.Forget(e.Time.Add(-2 * time.Minute))
 			}
 		}
-		for i := range w.entries[1:] {
-			if w.entries[i].Time.After(w.entries[i+1].Time) {
-				t.Fatalf("seed %d: entry %d is later than the next", seed, i)
+		seen := map[string]bool{}
+		for i, e := range w.entries {
+			if i > 0 && w.entries[i-1].Time.After(e.Time) {
+				t.Fatalf("seed %d: entry %d is later than the next", seed, i-1)
 			}
+			what := fmt.Sprint(e.Time, e.computer, e.risk)
+			if seen[what] {
+				t.Fatalf("seed %d: there are two entries of %s", seed, what)
+			}
+			seen[what] = true
 		}
 	}
 }
@@ -149,6 +157,54 @@ func TestNothingIsLostUntilItMustBe(t *testing.T) {
 		if s, _ := w.AsOf(start.Add(time.Hour - time.Second)); s.Occurrences != int64(2*room) || s.Computers != 7 {
 			t.Errorf("distinct %t: %d occurrences on %d computers, want %d on 7", distinct, s.Occurrences, s.Computers, 2*room)
 		}
+	}
+}
+
+// TestEqualEntriesAreOne: what happened at one time on one computer, of one risk, is one entry, however many others there
+// are of that time.
+func TestEqualEntriesAreOne(t *testing.T) {
+	t.Parallel()
+	type what struct {
+		at             time.Time
+		computer, risk string
+	}
+	for seed := range uint64(4) {
+		r := rand.New(rand.NewPCG(seed, 13))
+		w := New(Threshold{Count: 1000, Width: time.Minute})
+		want := map[what]int64{}
+		for i := range 8000 {
+			e := Entry{
+				Time: start.Add(time.Duration(r.IntN(3)) * time.Second), Count: int64(1 + r.IntN(3)),
+				Computer: fmt.Sprint([]string{"ws-", "WS-"}[r.IntN(2)], r.IntN(100)), Risk: fmt.Sprint("risk-", r.IntN(5)),
+			}
+			if i == 4000 {
+				w.Forget(start.Add(time.Second))
+				maps.DeleteFunc(want, func(x what, _ int64) bool { return x.at.Equal(start) })
+			}
+			w.Add(e)
+			want[what{e.Time, strings.ToLower(e.Computer), e.Risk}] += e.Count
+		}
+		if len(w.entries) != len(want) {
+			t.Fatalf("seed %d: there are %d entries, want %d", seed, len(w.entries), len(want))
+		}
+		for _, e := range w.entries {
+			if n := want[what{e.Time, e.computer, e.risk}]; e.Count != n {
+				t.Fatalf("seed %d: %s of %s at %s happened %d times, want %d", seed, e.Risk, e.Computer, e.Time, e.Count, n)
+			}
+		}
+	}
+}
+
+// BenchmarkStorm is what an entry costs among a thousand others of its second.
+func BenchmarkStorm(b *testing.B) {
+	for _, distinct := range []bool{false, true} {
+		b.Run(fmt.Sprintf("distinct=%t", distinct), func(b *testing.B) {
+			w, n := New(Threshold{Count: 10, Width: time.Hour, Distinct: distinct}), 0
+			for b.Loop() {
+				n++
+				w.Add(Entry{Time: start.Add(time.Duration(n/1000) * time.Second), Count: 1, Computer: fmt.Sprint("ws-", n%100_000)})
+			}
+		})
 	}
 }
 

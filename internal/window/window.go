@@ -5,7 +5,10 @@
 package window
 
 import (
+	"bytes"
+	"hash/maphash"
 	"slices"
+	"sort"
 	"strings"
 	"time"
 )
@@ -54,6 +57,16 @@ type Summary struct {
 type Window struct {
 	threshold Threshold
 	entries   []Entry
+	// marks holds a byte for each entry, made of its names: in a storm many entries have one time, and equal ones are found
+	// among them without looking at each.
+	marks []byte
+}
+
+// seed makes what marks are equal by chance different for each process: nobody can report computers that have all the same.
+var seed = maphash.MakeSeed()
+
+func (e *Entry) mark() byte {
+	return byte(maphash.String(seed, e.computer) ^ 31*maphash.String(seed, e.risk))
 }
 
 // New returns an empty window.
@@ -62,44 +75,62 @@ func New(t Threshold) *Window { return &Window{threshold: t} }
 // Add puts an entry in its place by time.
 func (w *Window) Add(e Entry) {
 	e.computer, e.risk = strings.ToLower(e.Computer), strings.ToLower(e.Risk)
-	at := len(w.entries)
-	for at > 0 && w.entries[at-1].Time.After(e.Time) {
-		at--
-	}
-	for i := at - 1; i >= 0 && w.entries[i].Time.Equal(e.Time); i-- {
-		if same := &w.entries[i]; same.computer == e.computer && same.risk == e.risk {
-			same.Count += e.Count
-			same.Severity = max(same.Severity, e.Severity)
-			if e.First.Before(same.First) {
-				same.First = e.First
-			}
-			return
+	mark, place := e.mark(), w.after(e.Time)
+	if same := w.same(&e, mark, place); same != nil {
+		same.Count += e.Count
+		same.Severity = max(same.Severity, e.Severity)
+		if e.First.Before(same.First) {
+			same.First = e.First
 		}
+		return
 	}
-	w.entries = slices.Insert(w.entries, at, e)
+	w.entries, w.marks = slices.Insert(w.entries, place, e), slices.Insert(w.marks, place, mark)
 	if limit := int(w.threshold.Count) + 2*slack; len(w.entries) > limit {
 		w.shrink(limit - slack)
 	}
 }
 
+// same returns the entry of the same time and names, if there is one before the place where this one belongs.
+func (w *Window) same(e *Entry, mark byte, place int) *Entry {
+	from := sort.Search(place, func(i int) bool { return !w.entries[i].Time.Before(e.Time) })
+	for ; from < place; from++ {
+		next := bytes.IndexByte(w.marks[from:place], mark)
+		if next < 0 {
+			return nil
+		}
+		from += next
+		if same := &w.entries[from]; same.computer == e.computer && same.risk == e.risk {
+			return same
+		}
+	}
+	return nil
+}
+
 // shrink keeps at most n entries. What it drops first cannot change whether the threshold is reached as of now: an old
 // entry of a computer that has a newer one, then the oldest of all.
 func (w *Window) shrink(n int) {
-	newest := map[string]int{}
-	for i, e := range w.entries {
-		newest[e.computer] = i
+	var newest map[string]int
+	if w.threshold.Distinct {
+		newest = make(map[string]int, len(w.entries))
+		for i, e := range w.entries {
+			newest[e.computer] = i
+		}
 	}
-	surplus := len(w.entries) - n
-	kept := w.entries[:0]
+	surplus, keep := len(w.entries)-n, 0
 	for i, e := range w.entries {
 		if surplus > 0 && (!w.threshold.Distinct || newest[e.computer] != i) {
 			surplus--
 			continue
 		}
-		kept = append(kept, e)
+		w.entries[keep], w.marks[keep] = e, w.marks[i]
+		keep++
 	}
-	clear(w.entries[len(kept):])
-	w.entries = slices.Delete(kept, 0, max(0, len(kept)-n))
+	w.drop(keep, len(w.entries))
+	w.drop(0, max(0, keep-n))
+}
+
+func (w *Window) drop(from, to int) {
+	w.entries, w.marks = slices.Delete(w.entries, from, to), slices.Delete(w.marks, from, to)
 }
 
 // Forget drops what happened before the given time.
@@ -108,14 +139,14 @@ func (w *Window) Forget(before time.Time) {
 	for n < len(w.entries) && w.entries[n].Time.Before(before) {
 		n++
 	}
-	w.entries = slices.Delete(w.entries, 0, n)
+	w.drop(0, n)
 }
 
 // Empty says whether the window holds nothing.
 func (w *Window) Empty() bool { return len(w.entries) == 0 }
 
 // Clear drops everything: counting starts anew.
-func (w *Window) Clear() { w.entries = nil }
+func (w *Window) Clear() { w.entries, w.marks = nil, nil }
 
 // AsOf summarises (now-Width, now] and says whether the threshold is reached there.
 func (w *Window) AsOf(now time.Time) (Summary, bool) {
@@ -160,18 +191,15 @@ func (w *Window) Around(at, now time.Time) (Summary, bool) {
 
 // bounds returns the range of entries in (end-Width, end].
 func (w *Window) bounds(end time.Time) (from, to int) {
-	start := end.Add(-w.threshold.Width)
-	after := func(t time.Time) func(Entry, struct{}) int {
-		return func(e Entry, _ struct{}) int {
-			if e.Time.After(t) {
-				return 1
-			}
-			return -1
-		}
+	return w.after(end.Add(-w.threshold.Width)), w.after(end)
+}
+
+// after is the place of the first entry after this time. Mostly there is none: events come about as they happen.
+func (w *Window) after(t time.Time) int {
+	if n := len(w.entries); n == 0 || !w.entries[n-1].Time.After(t) {
+		return n
 	}
-	from, _ = slices.BinarySearchFunc(w.entries, struct{}{}, after(start))
-	to, _ = slices.BinarySearchFunc(w.entries, struct{}{}, after(end))
-	return from, to
+	return sort.Search(len(w.entries), func(i int) bool { return w.entries[i].Time.After(t) })
 }
 
 // measure is what a threshold is compared with, while entries come and go.

@@ -84,6 +84,10 @@ func TestAsOf(t *testing.T) {
 		"three computers, one of them too early":       {computers, join(once("a", 0), once("b", 9), once("c", 10)), 10, 2, false},
 		"an event without a computer is none":          {computers, join(once("a", 8), once("b", 9), once("", 10)), 10, 3, false},
 		"without a computer it still is an occurrence": {three, once("", 8, 9, 10), 10, 3, true},
+		"case does not tell computers apart": {
+			computers, join(once("a", 8), once("B", 8), once("A", 9), once("b", 10)), 10, 4, false,
+		},
+		"nor does it in other letters": {computers, join(once("ä", 8), once("Ä", 9), once("ö", 9), once("a", 10)), 10, 4, true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -190,6 +194,14 @@ func TestAround(t *testing.T) {
 			threshold: computers, entries: once("a", 1, 5, 9), at: 5, now: 100,
 			first: 1, last: 5, end: 5, occurrences: 2,
 		},
+		"one computer on both sides, whatever its case": {
+			threshold: computers, entries: join(once("a", 1), once("A", 5), once("a", 9)), at: 5, now: 100,
+			first: 1, last: 5, end: 5, occurrences: 2,
+		},
+		"one that leaves and comes back in another case": {
+			threshold: computers, entries: join(once("a", 1), once("B", 5), once("b", 11), once("A", 12)), at: 5, now: 100,
+			first: 1, last: 5, end: 5, occurrences: 2, reached: true,
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -259,6 +271,22 @@ func TestSummary(t *testing.T) {
 				First: at(2), Last: at(5), Severity: 3,
 			},
 		},
+		"names in different case are one, as it was written last": {
+			[]window.Entry{
+				entry(1, 1, 1, "ws-1", "eicar", 1), entry(2, 2, 1, "WS-2", "EICAR", 1), entry(3, 3, 1, "Ws-1", "Eicar", 1),
+			},
+			window.Summary{
+				End: at(60), Occurrences: 3, Computers: 2, ComputerNames: []string{"Ws-1", "WS-2"}, Risks: []string{"Eicar"},
+				First: at(1), Last: at(3), Severity: 1,
+			},
+		},
+		"the same at the same time, in another case, is one entry, as it was written first": {
+			[]window.Entry{entry(5, 5, 1, "a", "x", 1), entry(5, 5, 2, "A", "X", 1)},
+			window.Summary{
+				End: at(60), Occurrences: 3, Computers: 1, ComputerNames: []string{"a"}, Risks: []string{"x"},
+				First: at(5), Last: at(5), Severity: 1,
+			},
+		},
 		"the first twenty of many names, but the number of all": {
 			many,
 			window.Summary{
@@ -290,6 +318,7 @@ func TestHolds(t *testing.T) {
 		"just after its beginning":           {"a", 14, true},
 		"after it":                           {"b", 9, false},
 		"on another computer":                {"c", 10, false},
+		"in another case":                    {"B", 10, true},
 		"on no computer":                     {"", 10, true},
 		"on no computer, later":              {"", 17, false},
 	} {

@@ -1,0 +1,143 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package retention
+
+import (
+	"cmp"
+	"slices"
+	"time"
+)
+
+// Verb says what is to be done.
+type Verb string
+
+const (
+	// Keep: there is nothing that could be deleted, now or later.
+	Keep Verb = "Keep"
+	// Expire: the oldest of the key is deleted as it has reached its age.
+	Expire Verb = "Expire"
+	// Trim: the oldest of the key is deleted as there are a few too many. There is no hurry.
+	Trim Verb = "Trim"
+	// Shed: a batch of the key is deleted as there are far too many.
+	Shed Verb = "Shed"
+)
+
+// Reason says why something is deleted.
+type Reason string
+
+const (
+	// Age: it was kept as long as its severity is to be kept.
+	Age Reason = "Age"
+	// Number: more than the limit are kept.
+	Number Reason = "Number"
+	// Memory: those that are kept take more of the manager's memory than the limit.
+	Memory Reason = "Memory"
+)
+
+// Decision is what is to be done next.
+type Decision struct {
+	Key
+
+	Verb   Verb
+	Reason Reason
+	// Number is how many of the key are to be deleted.
+	Number int
+	// At is when. It may lie ahead.
+	At time.Time
+}
+
+// Next decides what is to be done next about the groups. The verb that was done before tells whether shedding has begun:
+// it begins a tenth above a limit and goes on as long as whole batches are too many.
+//
+// When there are too many, what goes first is finished; then of the lowest severity; then of the namespace that holds most
+// of those, so that one namespace's storm does not push out what another one holds; then the oldest. What may not be
+// deleted yet is waited for; nothing else goes in its stead.
+func (p Policy) Next(groups []Group, before Verb, now time.Time) Decision {
+	next := p.expire(groups)
+	if thin := p.thin(groups, before, now); thin.Verb != Keep {
+		hurried := thin.Verb == Shed && !thin.At.After(now)
+		if hurried || next.Verb == Keep || next.At.After(now) && thin.At.Before(next.At) {
+			return thin
+		}
+	}
+	return next
+}
+
+// expire finds what reaches its age first.
+func (p Policy) expire(groups []Group) Decision {
+	next := Decision{Verb: Keep}
+	for _, g := range groups {
+		at := later(g.Oldest.Add(p.Ages.Of(g.Severity)), g.NotBefore)
+		if g.Stage == Finished && (next.Verb == Keep || at.Before(next.At)) {
+			next = Decision{Verb: Expire, Reason: Age, Key: g.Key, Number: 1, At: at}
+		}
+	}
+	return next
+}
+
+// thin finds what goes when there are too many.
+func (p Policy) thin(groups []Group, before Verb, now time.Time) Decision {
+	var number int
+	var bytes int64
+	for _, g := range groups {
+		number += g.Number
+		bytes += g.Bytes
+	}
+	if !p.Over(number, bytes) {
+		return Decision{Verb: Keep}
+	}
+	reason := Number
+	if number <= p.Limit {
+		reason = Memory
+	}
+	far := p.FarOver(number, bytes)
+	first := slices.MinFunc(groups, func(a, b Group) int { return goesFirst(a, b, reason) })
+	if first.Stage == Unfinished && !far {
+		return Decision{Verb: Keep}
+	}
+	excess := number - p.Limit
+	if reason == Memory {
+		excess = int((bytes - p.MemoryLimit) * int64(first.Number) / max(1, first.Bytes))
+	}
+	d := Decision{Verb: Trim, Reason: reason, Key: first.Key, Number: 1, At: later(now, first.NotBefore)}
+	if far || before == Shed && excess >= p.Batch {
+		d.Verb, d.Number = Shed, p.batch(first, excess)
+	}
+	return d
+}
+
+// Over says whether that many are too many.
+func (p Policy) Over(number int, bytes int64) bool {
+	return number > p.Limit || p.MemoryLimit > 0 && bytes > p.MemoryLimit
+}
+
+// FarOver says whether that many are more than a tenth too many.
+func (p Policy) FarOver(number int, bytes int64) bool {
+	return number > p.Limit+p.Limit/10 || p.MemoryLimit > 0 && bytes > p.MemoryLimit+p.MemoryLimit/10
+}
+
+// batch is how many of a group go at once when that many are too many. What is not finished goes one after the other, as it
+// goes only while there are far too many.
+func (p Policy) batch(g Group, excess int) int {
+	if g.Stage == Unfinished {
+		return 1
+	}
+	return max(1, min(excess, p.Batch, g.Number))
+}
+
+// goesFirst orders groups by what goes first; where memory is short, by the bytes that a namespace holds.
+func goesFirst(a, b Group, reason Reason) int {
+	most := cmp.Compare(b.Number, a.Number)
+	if reason == Memory {
+		most = cmp.Compare(b.Bytes, a.Bytes)
+	}
+	return cmp.Or(cmp.Compare(a.Stage, b.Stage), cmp.Compare(a.Severity.Number(), b.Severity.Number()),
+		most, a.Oldest.Compare(b.Oldest), cmp.Compare(a.Namespace, b.Namespace))
+}
+
+func later(a, b time.Time) time.Time {
+	if a.After(b) {
+		return a
+	}
+	return b
+}
