@@ -39,8 +39,8 @@ func TestClearedIsToldAtTheInstantAtWhichAllHasBeenQuiet(t *testing.T) {
 	}{
 		"the damper is longer than the window": {"5s", "2s", 5 * time.Second, 0, 2, 7},
 		"the window is longer than the damper, and what fired is out of it when the damper ends": {
-			"3s", "5s", 5 * time.Second, 4 * time.Second, 2, 7},
-		"the window is longer than the damper, so that it is repeated once": {"3s", "5s", 5 * time.Second, 0, 3, 0},
+			"4s", "6s", 6 * time.Second, 5 * time.Second, 2, 7},
+		"the window is longer than the damper, so that it is repeated once": {"4s", "6s", 6 * time.Second, 0, 3, 0},
 		"there is no damper": {v1alpha1.DamperNone, "3s", 3 * time.Second, 0, 2, 0},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -50,8 +50,10 @@ func TestClearedIsToldAtTheInstantAtWhichAllHasBeenQuiet(t *testing.T) {
 			c.Spec.NotifyWhenCleared = true
 			ready(t, mailChannel(ns, "mail", server.Port()), c)
 
-			last := burst(ns, "b", 7)
-			k8s.Create(t, at(burst(ns, "a", 10), time.Now().Add(-tc.ago)), last)
+			first, last := burst(ns, "a", 10), burst(ns, "b", 7)
+			k8s.Create(t, at(first, time.Now().Add(-tc.ago)))
+			awaitTime(t, first.CreationTimestamp.Add(time.Second)) // so that it matters which is the last
+			k8s.Create(t, last)
 			log := inOrder(awaitNotifications(t, ns, tc.number, v1alpha1.ReasonDelivered))
 			fired, cleared := log[tc.number-2].Spec.Trigger, log[tc.number-1].Spec.Trigger
 			window, _ := tc.window.Duration()

@@ -82,7 +82,7 @@ func (e *Evaluator) create(ctx context.Context, d *draft) bool {
 	switch {
 	case err == nil:
 		notificationsFired.WithLabelValues(string(d.firing.Reason)).Inc()
-		decisionSeconds.Observe(e.clock.Since(d.firing.Time).Seconds())
+		decisionSeconds.Observe(max(0, e.clock.Since(d.firing.Time).Seconds()))
 		e.recorder.Eventf(d.firing.Rule.Condition, notification, corev1.EventTypeNormal, reasonFired, actionNotify, "%s",
 			told(notification))
 		log.Info("Notification created")

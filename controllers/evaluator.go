@@ -30,7 +30,12 @@ const (
 	firedInterval = time.Second
 	// inFlight is how long a timer waits for events that were created before it was due and are still on their way.
 	inFlight = time.Second
+	// longestWait is how long a timer waits at most before it looks at the clock again, which may have been set meanwhile.
+	longestWait = time.Minute
 )
+
+// stopwatch measures how long something takes. The Evaluator's clock is no use for that: it is set when the API server's is.
+var stopwatch = clock.RealClock{}
 
 // changedBuffer is how many conditions may wait to be told of at once; the others wait for the next flush.
 const changedBuffer = 1024
@@ -134,7 +139,7 @@ func (e *Evaluator) Start(ctx context.Context) error {
 		next := e.step(ctx)
 		var timer <-chan time.Time
 		if !next.IsZero() {
-			timer = e.clock.After(next.Sub(e.clock.Now()))
+			timer = e.clock.After(min(next.Sub(e.clock.Now()), longestWait))
 		}
 		select {
 		case <-ctx.Done():
@@ -177,7 +182,7 @@ func (e *Evaluator) step(ctx context.Context) time.Time {
 // observe takes one event through the conditions that could match it.
 func (e *Evaluator) observe(r record) {
 	eventsReceived.Inc()
-	started := e.clock.Now()
+	started := stopwatch.Now()
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	event := plan.NewEvent(r.event, r.position)
@@ -195,7 +200,7 @@ func (e *Evaluator) observe(r record) {
 		}
 		e.enqueue(f, firings)
 	})
-	evaluationSeconds.Observe(e.clock.Since(started).Seconds())
+	evaluationSeconds.Observe(stopwatch.Since(started).Seconds())
 }
 
 // advance decides about what has become due and returns when it is to be called for the next.
@@ -237,7 +242,7 @@ func (e *Evaluator) flush() time.Time {
 		return time.Time{}
 	}
 	now := e.clock.Now()
-	if now.Before(e.flushAt) {
+	if now.Before(e.flushAt) && !e.flushAt.After(now.Add(flushInterval)) { // else the clock was set back
 		return e.flushAt
 	}
 	for key := range e.dirty {

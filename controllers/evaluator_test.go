@@ -24,7 +24,7 @@ func TestPanicEndsTheEvaluator(t *testing.T) {
 	}
 	watching := fake.NewClientBuilder().WithScheme(cluster.Scheme()).Build()
 	e := NewEvaluator(nil, watching, nil, clock.RealClock{}, logr.Discard()) // without a client, writing panics
-	if err := e.events.Replace(nil, ""); err != nil {                   // in step with a cluster without events
+	if err := e.events.Replace(nil, ""); err != nil {                        // in step with a cluster without events
 		t.Fatal(err)
 	}
 	e.outbox = []*draft{{drafts: new(int), firing: plan.Firing{Rule: rule}}}

@@ -146,7 +146,7 @@ func (r *DeliveryReconciler) finish(ctx context.Context, n *v1alpha1.Notificatio
 	}
 	deliveriesFinished.WithLabelValues(string(delivery.State)).Inc()
 	if channel != nil && delivery.State == v1alpha1.DeliveryDelivered {
-		deliverySeconds.Observe(r.Clock.Since(n.CreationTimestamp.Time).Seconds())
+		deliverySeconds.Observe(max(0, r.Clock.Since(n.CreationTimestamp.Time).Seconds()))
 	}
 	return nil
 }

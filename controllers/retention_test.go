@@ -10,6 +10,8 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"os"
+	"path/filepath"
 	"regexp"
 	"strconv"
 	"strings"
@@ -27,6 +29,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/config"
 	"sigs.k8s.io/controller-runtime/pkg/metrics"
 	"sigs.k8s.io/controller-runtime/pkg/metrics/server"
+	"sigs.k8s.io/yaml"
 
 	"github.com/tocsin-dev/tocsin/api/v1alpha1"
 	"github.com/tocsin-dev/tocsin/controllers"
@@ -281,6 +284,7 @@ func TestRetention(t *testing.T) {
 		{"events that wait for something else", eventsWithFinalizers},
 		{"memory", memoryLimit},
 		{"notifications", notifications},
+		{"the quota of the documentation", quotaOfTheDocumentation},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Cleanup(func() { s.clean(t) })
@@ -409,10 +413,10 @@ func stormIsShedInBatches(t *testing.T, s *store) {
 func unevaluatedIsKept(t *testing.T, s *store) {
 	ns := s.Namespace(t)
 	options := limits(100, 50)
-	options.EventRetention.Ages = retention.Ages{time.Millisecond, long, long, long}
+	options.EventRetention.Ages = retention.Ages{time.Second, long, long, long}
 	all := condition(ns, "all", "Custom")
 	count := int32(10000)
-	all.Spec.Threshold = &v1alpha1.Threshold{Count: &count}
+	all.Spec.Threshold = &v1alpha1.Threshold{Count: &count, Window: "1s"}
 	s.Create(t, all)
 	for round := range int64(2) {
 		s.report(t, ns, v1alpha1.SeverityInfo, 40)
@@ -568,4 +572,32 @@ func notifications(t *testing.T, s *store) {
 	if told != 2 || len(events) == 0 || !strings.Contains(events[0].Note, "Notifications of severity Warning") {
 		t.Errorf("it is told that %d were shed: %+v", told, events)
 	}
+}
+
+// The quota's numbers are kept by kube-controller-manager, which this cluster has not: the test writes them in its place.
+func quotaOfTheDocumentation(t *testing.T, s *store) {
+	page, err := os.ReadFile(filepath.Join(cluster.Root(), "docs", "operations.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, manifest, _ := strings.Cut(string(page), "```yaml\napiVersion: v1\nkind: ResourceQuota")
+	manifest, _, _ = strings.Cut("apiVersion: v1\nkind: ResourceQuota"+manifest, "```")
+	quota := &corev1.ResourceQuota{}
+	if err := yaml.UnmarshalStrict([]byte(manifest), quota); err != nil {
+		t.Fatal(err)
+	}
+	ns := s.Namespace(t)
+	quota.Namespace = ns
+	s.Create(t, quota)
+	quota.Status.Hard, quota.Status.Used = quota.Spec.Hard, quota.Spec.Hard
+	if err := s.Client.Status().Update(t.Context(), quota); err != nil {
+		t.Fatal(err)
+	}
+	cluster.Eventually(t, "the refusal", func(ctx context.Context) error {
+		err := s.Client.Create(ctx, detection(ns, "ws", "Worm"))
+		if err == nil || !strings.Contains(err.Error(), "exceeded quota: security-events") {
+			return fmt.Errorf("the answer is %w", err)
+		}
+		return nil
+	})
 }

@@ -38,8 +38,10 @@ func (p problem) error() error {
 	return oneLine(fmt.Sprintf("line %d, column %d: %s", p.at.Line(), p.at.Column()+1, p.text))
 }
 
+// byPlace puts what has no place last.
 func byPlace(a, b common.Location) int {
-	return cmp.Or(cmp.Compare(a.Line(), b.Line()), cmp.Compare(a.Column(), b.Column()))
+	line := func(l common.Location) uint { return uint(l.Line()) } //nolint:gosec // no place is -1, and wanted as the highest
+	return cmp.Or(cmp.Compare(line(a), line(b)), cmp.Compare(a.Column(), b.Column()))
 }
 
 func oneLine(text string) error { return errors.New(message.Line(text, maxError)) }
@@ -93,7 +95,8 @@ var phrases = []phrase{
 	{regexp.MustCompile(`(?s)^Syntax error: no viable alternative at input '(.*)'$`), misplaced},
 	as(`^Syntax error: missing '(.*)' at '<EOF>'`, "`%s` is missing at the end"),
 	as(`(?s)^Syntax error: missing '(.*)' at '(.*)'$`, "`%s` is missing before `%s`"),
-	as(`^expression recursion limit exceeded: (.*)$`, "is nested deeper than the %s levels allowed"),
+	as(`^expression recursion limit exceeded|^max recursion depth exceeded`,
+		"has more levels than the 250 allowed, of brackets within brackets or of calls and operators in a row"),
 	as(`^reserved identifier: (.*)$`, "`%s` is a reserved word"),
 	as(`^invalid argument to has\(\) macro$`, "has() takes a field, as in has(event.network)"),
 	as(`^argument (?:must be a simple name|is not an identifier)$`,

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"strings"
 	"unicode/utf8"
 
 	"github.com/google/cel-go/cel"
@@ -20,6 +21,9 @@ const (
 	maxLength = 2048
 	// maxCost of asking about the largest event that the API takes, as CEL estimates it beforehand: some ten milliseconds.
 	maxCost = 100_000
+	// maxNested is how many lists, maps and optional values an expression may hold: one within the other, CEL takes seconds
+	// for two hundred to find out their types.
+	maxNested = 64
 	// maxWork is when an evaluation is cut short, in the same units: the estimate may be out by some per cent.
 	maxWork = 2 * maxCost
 )
@@ -38,6 +42,10 @@ func Compile(text string) (*Expression, error) {
 	parsed, issues := env.Parse(text)
 	if issues.Err() != nil {
 		return nil, complaint(issues.Errors(), nil)
+	}
+	if n := nested(parsed.NativeRep().Expr()); n > maxNested {
+		return nil, fmt.Errorf("holds %d lists, maps and optional values, more than the %d allowed; map and filter hold two each",
+			n, maxNested)
 	}
 	checked, issues := env.Check(parsed)
 	if issues.Err() != nil {
@@ -60,6 +68,19 @@ func Compile(text string) (*Expression, error) {
 		return nil, oneLine(err.Error())
 	}
 	return &Expression{program: program}, nil
+}
+
+// nested counts what can be nested, whether or not it is.
+func nested(root ast.Expr) int {
+	n := 0
+	ast.PostOrderVisit(root, ast.NewExprVisitor(func(e ast.Expr) {
+		switch {
+		case e.Kind() == ast.ListKind, e.Kind() == ast.MapKind,
+			e.Kind() == ast.CallKind && strings.HasPrefix(e.AsCall().FunctionName(), "of"): // optional.of(…)
+			n++
+		}
+	}))
+	return n
 }
 
 func affordable(env *cel.Env, checked *cel.Ast) error {

@@ -13,6 +13,7 @@ import (
 const (
 	eventFields = "type, severity, title, description, time, lastTime, count, computer, server, product, task, user, risk, " +
 		"application, network, involvedObject, attributes"
+	levels     = "has more levels than the 250 allowed, of brackets within brackets or of calls and operators in a row"
 	severities = `"Info", "Warning", "FunctionalFailure", "Critical"`
 )
 
@@ -63,8 +64,10 @@ func TestRefused(t *testing.T) {
 		"has() of no field at all": {
 			`has(event)`, "line 1, column 5: has() takes a field, as in has(event.network)",
 		},
-		"nested too deep": {strings.Repeat("(", 300) + "true" + strings.Repeat(")", 300), "is nested deeper than the 250 levels allowed"},
-		"too long":        {strings.Repeat(" ", 2044) + "true ", "has 2049 characters, more than the 2048 allowed"},
+		"nested too deep":  {strings.Repeat("(", 300) + "true" + strings.Repeat(")", 300), levels},
+		"too long a chain": {strings.Repeat("1+", 1000) + "1 == event.count", levels},
+		"no CEL at all":    {strings.Repeat("a b ", 500), "line 1, column 3: `b` does not belong here"},
+		"too long":         {strings.Repeat(" ", 2044) + "true ", "has 2049 characters, more than the 2048 allowed"},
 
 		"a text":           {`event.title`, "must be true or false, but gives a string"},
 		"a number":         {`event.count`, "must be true or false, but gives an int"},
@@ -139,6 +142,8 @@ func TestCostly(t *testing.T) {
 		"a constant that grows":               {`"a"` + strings.Repeat(`.replace("a", "aaaaaaaaaaaaaaaaaaaa")`, 9) + ` == ""`, costs},
 		"texts that double":                   {`[event.description]` + strings.Repeat(`.map(x, x + x)`, 40) + `.exists(x, x == "")`, costs},
 		"pieces of a text":                    {`event.title.split("").exists(c, c.matches("[0-9]"))`, unknown},
+		"lists in lists":                      {`[1]` + strings.Repeat(".map(x, [[[x]]])", 120) + ".size() == 1", "holds 601 lists"},
+		"options in options":                  {strings.Repeat("optional.of(", 150) + "1" + strings.Repeat(")", 150) + ".hasValue()", "holds 150 lists"},
 		"what copies itself":                  {`optional.of(1)` + strings.Repeat(`.optMap(a, a)`, 140) + `.hasValue()`, "line 1, column "},
 	} {
 		t.Run(name, func(t *testing.T) {

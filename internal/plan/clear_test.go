@@ -213,6 +213,27 @@ func TestClearedAcrossARestart(t *testing.T) {
 	}
 }
 
+// TestClearingUsesNothingUp: without a damper, what counted when all was quiet still counts together with what arrives late,
+// after a restart too.
+func TestClearingUsesNothingUp(t *testing.T) {
+	t.Parallel()
+	r := wish{rule{2, "10m", anyComputer, "None", perCondition}, true, false}
+	events := join(sec("a", 0, 1), []sighting{{arrives: 5 * m}, {arrives: h, happened: pointer(6 * m)}})
+	w := watch(t, r)
+	before := describe(w)
+	log := observe(w, 1, events[:3]...)
+	log = append(log, w.Advance(since(20*m))...)
+	check(t, "the latest note", tell(log[1:]), []told{note("15m0s", 2, 0, "event-3", "1s")})
+	want := []told{{At: "1h0m0s", Reason: "ThresholdReached", Sequence: 3, Occurrences: 2, Event: "event-4"}}
+	for name, next := range map[string]*plan.Watch{
+		"after a restart with the status": restore(t, w.Rule(), describe(w), nil),
+		"after a restart with the log":    restore(t, w.Rule(), before, write(nil, log...)),
+		"in one run":                      w,
+	} {
+		check(t, name, tell(observe(next, 1, events...)), want)
+	}
+}
+
 // TestClearingAndANewGeneration: a condition is changed while it waits for quiet.
 func TestClearingAndANewGeneration(t *testing.T) {
 	t.Parallel()

@@ -227,4 +227,37 @@ func TestTheNumberOfNotifications(t *testing.T) {
 		fired = append(fired, observe(w, 201, sighting{arrives: h, computer: "old"})...)
 		check(t, "fired", describe(restore(t, w.Rule(), status, write(nil, fired...))).FiredTotal, int64(len(fired)))
 	})
+	t.Run("in the second in which the status was written", func(t *testing.T) {
+		t.Parallel()
+		w, _, fired := crowd(t)
+		status := describe(w)
+		fired = append(fired, observe(w, 200, sighting{arrives: 70 * time.Second, computer: "new"})...)
+		check(t, "fired", describe(restore(t, w.Rule(), status, write(nil, fired...))).FiredTotal, int64(len(fired)))
+	})
+	t.Run("when all is quiet, and that was told", func(t *testing.T) {
+		t.Parallel()
+		w := watch(t, wish{rule{1, "10s", anyComputer, "1h", perComputer}, true, false})
+		fired := observe(w, 1, computersInARow(150)...)
+		fired = append(fired, w.Advance(since(3*h))...)
+		check(t, "notifications", len(fired), 300)
+		check(t, "fired", describe(restore(t, w.Rule(), describe(w), write(nil, fired...))).FiredTotal, 300)
+	})
+	t.Run("when some were forgotten, and their numbers go on", func(t *testing.T) {
+		t.Parallel()
+		w := watch(t, rule{1, "10s", anyComputer, "1m", perComputer})
+		var fired []plan.Firing
+		for i := range 50 {
+			fired = append(fired, observe(w, plan.Position(i+1), sighting{arrives: time.Duration(i) * m, computer: "busy"})...)
+		}
+		fired = append(fired, observe(w, 1001, shift(h, computersInARow(2500))...)...)
+		if status := describe(w); status.Dampers[0].Sequence <= 50 || status.FiredTotal != int64(len(fired)) {
+			t.Fatalf("#%d of %d: this proves nothing", status.Dampers[0].Sequence, status.FiredTotal)
+		}
+		check(t, "fired", describe(restore(t, w.Rule(), describe(w), write(nil, fired...))).FiredTotal, int64(len(fired)))
+	})
+}
+
+// computersInARow are sightings on as many computers, one a second.
+func computersInARow(n int) []sighting {
+	return every(time.Second, n, 0, 1)
 }

@@ -25,12 +25,14 @@ func (w *Watch) Resume(status *v1alpha1.NotificationConditionStatus, log []v1alp
 	if f := status.ExpressionErrors; f != nil {
 		w.failures = failures{f.Count, f.LastTime.Time, f.Event, f.Message}
 	}
-	if len(status.Dampers) == maxDampers {
+	if len(status.Dampers) == maxDampers { // what those without room held is counted again
 		w.unlisted = later(w.evaluated, w.lastFired)
+		w.held -= status.Held
 	}
 	for _, d := range status.Dampers {
 		if !w.unlisted.IsZero() {
 			w.unlisted = later(w.unlisted, timeOf(d.ClearedTime))
+			w.held += d.Held
 		}
 		w.restore(d.Key, &memory{
 			State: damper.State{Sequence: d.Sequence, LastFired: d.LastFiredTime.Time, Until: timeOf(d.Until), Held: d.Held},

@@ -145,7 +145,9 @@ func (w *Watch) recall(event *Event) {
 	}
 	t := w.tallies.get(w.rule.group(e), w.horizon())
 	if m.adopted && event.Position > m.upTo {
+		before := m.Held
 		_, m.State = w.rule.damper.Observe(m.State, e.Count, false, w.told(m, t, e), w.clock)
+		w.held += m.Held - before
 	}
 	w.count(t, e, event)
 }

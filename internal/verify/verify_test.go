@@ -3,8 +3,11 @@
 package verify_test
 
 import (
+	"maps"
+	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
@@ -49,7 +52,10 @@ func TestCondition(t *testing.T) {
 		}
 	}
 	ready, suspended := want{reason: v1alpha1.ReasonReady}, want{reason: v1alpha1.ReasonSuspended}
-	notImplemented := func(field string) want { return want{v1alpha1.ReasonNotImplemented, "`" + field + "`", notYet} }
+	invalid := func(field, text string) want { return want{v1alpha1.ReasonInvalid, "`" + field + "`", text} }
+	asking := func(expression string) spec {
+		return spec{Type: "Custom", Filter: &v1alpha1.EventFilter{Expression: expression}}
+	}
 	for name, tc := range map[string]struct {
 		spec spec
 		want want
@@ -65,29 +71,38 @@ func TestCondition(t *testing.T) {
 					Risks: []v1alpha1.Wildcard{"*"}, Applications: []v1alpha1.Wildcard{"*"},
 					Activities: []v1alpha1.NetworkActivity{"Packet"},
 					Rules:      []v1alpha1.Wildcard{"*"}, EmailAlertRulesOnly: true, Users: []v1alpha1.Wildcard{"*"},
+					Expression: `event.severity == "Critical"`,
 				},
 				Threshold: &v1alpha1.Threshold{Count: pointer[int32](2), Window: "1m", Scope: "SingleComputer"},
 				Damper:    &v1alpha1.Damper{Period: "20m", Per: "Computer"},
 				Actions: overriding(v1alpha1.EmailOverride{
 					Recipients: []v1alpha1.MailAddress{"SOC <soc@example.com>"}, Subject: "%EVENT%", Message: "100%%",
 				}),
+				NotifyWhenCleared: true,
 			}, ready,
 		},
-		"no damper": {spec{Type: "Custom", Damper: &v1alpha1.Damper{Period: "None"}}, ready},
-		"suspended": {spec{Type: "Custom", Suspend: true}, suspended},
+		"a risk that is new":  {spec{Type: "NewRiskDetected"}, ready},
+		"a threshold by size": {spec{Type: "Custom", Threshold: &v1alpha1.Threshold{Auto: true}}, ready},
+		"no damper":           {spec{Type: "Custom", Damper: &v1alpha1.Damper{Period: "None"}}, ready},
+		"suspended":           {spec{Type: "Custom", Suspend: true}, suspended},
 
-		"a risk that is new": {spec{Type: "NewRiskDetected"}, notImplemented("spec.type: NewRiskDetected")},
-		"other namespaces": {
-			spec{Type: "Custom", NamespaceSelector: &metav1.LabelSelector{}}, notImplemented("spec.namespaceSelector"),
+		"an expression that is none": {
+			asking("event."), invalid("spec.filter.expression", ""),
 		},
-		"a note when it ends": {spec{Type: "Custom", NotifyWhenCleared: true}, notImplemented("spec.notifyWhenCleared")},
-		"an expression": {
-			spec{Type: "Custom", Filter: &v1alpha1.EventFilter{Expression: "true"}},
-			notImplemented("spec.filter.expression"),
+		"an expression that asks for a field which no event has": {
+			asking("event.nosuch == 'x'"), invalid("spec.filter.expression", ""),
 		},
-		"a threshold by size":   {spec{Type: "Custom", Threshold: &v1alpha1.Threshold{Auto: true}}, notImplemented("spec.threshold.auto")},
-		"suspended and refused": {spec{Type: "Custom", Suspend: true, NotifyWhenCleared: true}, notImplemented("spec.notifyWhenCleared")},
-
+		"an expression that is neither true nor false": {
+			asking("event.title"), invalid("spec.filter.expression", "must be true or false, but gives"),
+		},
+		"more different computers than the filter names": {
+			spec{Type: "RiskOutbreak", Filter: &v1alpha1.EventFilter{Computers: []v1alpha1.Wildcard{"a"}}},
+			invalid("spec.threshold.count", "5 different computers can never be reached"),
+		},
+		"suspended and refused": {
+			spec{Type: "Custom", Suspend: true, Threshold: &v1alpha1.Threshold{Window: "soon"}},
+			invalid("spec.threshold.window", `time: invalid duration "soon"`),
+		},
 		"a window that is none": {
 			spec{Type: "Custom", Threshold: &v1alpha1.Threshold{Window: "soon"}},
 			want{v1alpha1.ReasonInvalid, "`spec.threshold.window`", `time: invalid duration "soon"`},
@@ -122,16 +137,13 @@ func TestCondition(t *testing.T) {
 			spec{Type: "Custom", Actions: overriding(v1alpha1.EmailOverride{Recipients: []v1alpha1.MailAddress{"a..b@example.com"}})},
 			want{v1alpha1.ReasonInvalid, "`spec.actions[1].email.recipients`", `holds "a..b@example.com", which is no e-mail address (`},
 		},
-		"several of one kind: all fields are named": {
-			spec{Type: "Custom", NotifyWhenCleared: true, Threshold: &v1alpha1.Threshold{Auto: true}},
-			want{v1alpha1.ReasonNotImplemented, "`spec.notifyWhenCleared`, `spec.threshold.auto`", notYet},
-		},
-		"several of different kinds: the reason is the first's, all are told": {
-			spec{Type: "Custom", NotifyWhenCleared: true, Damper: &v1alpha1.Damper{Period: "Sometimes"}},
-			want{
-				v1alpha1.ReasonNotImplemented, "`spec.notifyWhenCleared`",
-				notYet + "; `spec.damper.period`: time: invalid duration \"Sometimes\"",
+		"several: the reason is the first's, all are told": {
+			spec{
+				Type: "Custom", Damper: &v1alpha1.Damper{Period: "Sometimes"},
+				Actions: overriding(v1alpha1.EmailOverride{Subject: "%NOSUCH%", Message: "%NOSUCH%"}),
 			},
+			invalid("spec.damper.period", "time: invalid duration \"Sometimes\"; `spec.actions[1].email.subject`, "+
+				"`spec.actions[1].email.message`: unknown or unclosed placeholder %NOSUCH% at character 1"),
 		},
 		"suspended and invalid": {
 			spec{Type: "Custom", Suspend: true, Actions: overriding(v1alpha1.EmailOverride{Message: "100%"})},
@@ -140,14 +152,104 @@ func TestCondition(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			tc.want.check(t, verify.Condition(&v1alpha1.NotificationCondition{Spec: tc.spec}))
+			tc.want.check(t, verify.Condition(&v1alpha1.NotificationCondition{Spec: tc.spec}, verify.Surroundings{}))
 		})
 	}
 	for _, p := range preset.All() {
-		if v := verify.Condition(&v1alpha1.NotificationCondition{Spec: spec{Type: p.Type}}); v.Ready == (p.Type == "NewRiskDetected") {
+		condition := &v1alpha1.NotificationCondition{Spec: spec{Type: p.Type}}
+		if v := verify.Condition(condition, verify.Surroundings{}); !v.Ready {
 			t.Errorf("%s: %+v", p.Type, v)
 		}
 	}
+}
+
+// TestNamespaceSelector: who watches other namespaces sees what happens there. Only those who may write in the operator's own
+// namespace can do that.
+func TestNamespaceSelector(t *testing.T) {
+	t.Parallel()
+	bad := &metav1.LabelSelector{MatchExpressions: []metav1.LabelSelectorRequirement{{Key: "tenant", Operator: "Near"}}}
+	for name, tc := range map[string]struct {
+		namespace, operator string
+		selector            *metav1.LabelSelector
+		// text is of the refusal; empty if there is none.
+		text string
+	}{
+		"none, anywhere": {"security", "tocsin-system", nil, ""},
+		"none, where the operator's own is not known":  {"security", "", nil, ""},
+		"all, in the operator's own":                   {"tocsin-system", "tocsin-system", &metav1.LabelSelector{}, ""},
+		"some, in the operator's own":                  {"tocsin-system", "tocsin-system", metav1.SetAsLabelSelector(map[string]string{"a": "b"}), ""},
+		"all, elsewhere":                               {"security", "tocsin-system", &metav1.LabelSelector{}, "may only be set in the operator's own namespace, tocsin-system; "},
+		"all, where the operator's own is not known":   {"security", "", &metav1.LabelSelector{}, "the operator does not know its own namespace"},
+		"all, in no namespace, where it is not known":  {"", "", &metav1.LabelSelector{}, "the operator does not know its own namespace"},
+		"a selector that is none, in the operator's":   {"tocsin-system", "tocsin-system", bad, `"Near" is not a valid label selector operator`},
+		"a name that begins as the operator's is none": {"tocsin-system-2", "tocsin-system", &metav1.LabelSelector{}, "may only be set in"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			condition := &v1alpha1.NotificationCondition{
+				Spec: v1alpha1.NotificationConditionSpec{Type: "Custom", NamespaceSelector: tc.selector},
+			}
+			condition.Namespace = tc.namespace
+			expected := want{reason: v1alpha1.ReasonReady}
+			if tc.text != "" {
+				expected = want{v1alpha1.ReasonInvalid, "`spec.namespaceSelector`", tc.text}
+			}
+			expected.check(t, verify.Condition(condition, verify.Surroundings{OperatorNamespace: tc.operator}))
+		})
+	}
+}
+
+// TestWindowAndRetention: what a window reaches back to must still be there after a restart.
+func TestWindowAndRetention(t *testing.T) {
+	t.Parallel()
+	kept := map[v1alpha1.Severity]time.Duration{"Info": time.Hour, "Warning": 24 * time.Hour, "Critical": 168 * time.Hour}
+	in := verify.Surroundings{Kept: func(severities []v1alpha1.Severity) time.Duration {
+		if len(severities) == 0 {
+			severities = slices.Collect(maps.Keys(kept))
+		}
+		least := 1000 * time.Hour
+		for _, s := range severities {
+			least = min(least, kept[s])
+		}
+		return least
+	}}
+	for name, tc := range map[string]struct {
+		threshold  *v1alpha1.Threshold
+		severities []v1alpha1.Severity
+		text       string
+	}{
+		"the preset's window, as long as all are kept": {nil, nil, ""},
+		"just as long as all are kept":                 {&v1alpha1.Threshold{Window: "1h"}, nil, ""},
+		"a second longer": {
+			&v1alpha1.Threshold{Window: "3601s"}, nil,
+			"1h1s is longer than SecurityEvents of all the severities that the filter admits are kept, 1h; shorten the window",
+		},
+		"longer, but those that count are kept longer": {
+			&v1alpha1.Threshold{Window: "24h"}, []v1alpha1.Severity{"Warning", "Critical"}, "",
+		},
+		"longer than one of them is": {
+			&v1alpha1.Threshold{Window: "25h"}, []v1alpha1.Severity{"Critical", "Warning"}, "25h is longer than",
+		},
+		"a window chosen automatically is short": {&v1alpha1.Threshold{Auto: true}, nil, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			expected := want{reason: v1alpha1.ReasonReady}
+			if tc.text != "" {
+				expected = want{v1alpha1.ReasonInvalid, "`spec.threshold.window`", tc.text}
+			}
+			expected.check(t, verify.Condition(&v1alpha1.NotificationCondition{Spec: v1alpha1.NotificationConditionSpec{
+				Type: "RiskOutbreak", Threshold: tc.threshold, Filter: &v1alpha1.EventFilter{Severities: tc.severities},
+			}}, in))
+		})
+	}
+	t.Run("without a filter", func(t *testing.T) {
+		t.Parallel()
+		condition := &v1alpha1.NotificationCondition{Spec: v1alpha1.NotificationConditionSpec{
+			Type: "RiskOutbreak", Threshold: &v1alpha1.Threshold{Window: "2h"},
+		}}
+		want{v1alpha1.ReasonInvalid, "`spec.threshold.window`", "2h is longer than"}.check(t, verify.Condition(condition, in))
+	})
 }
 
 // TestChannel: as TestCondition.

@@ -66,7 +66,7 @@ type Window struct {
 var seed = maphash.MakeSeed()
 
 func (e *Entry) mark() byte {
-	return byte(maphash.String(seed, e.computer) ^ 31*maphash.String(seed, e.risk))
+	return byte((maphash.String(seed, e.computer) ^ 31*maphash.String(seed, e.risk)) & 0xff)
 }
 
 // New returns an empty window.

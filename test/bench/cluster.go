@@ -238,6 +238,8 @@ func until(ctx context.Context, what string, ask func(context.Context) error) er
 			return nil
 		case ctx.Err() != nil:
 			return context.Cause(ctx)
+		case errors.Is(err, errEnded):
+			return err
 		case time.Now().After(deadline):
 			return fmt.Errorf("waited %s for %s: %w", patience, what, err)
 		}

@@ -187,5 +187,7 @@ func (b *bench) createsTable(without, with []round) table {
 	t.add("… manager", "", of(with, each(func(u used) float64 { return u.manager })).text(milliseconds), "–")
 	t.add("writes by the manager, for 1,000 events", "",
 		of(with, each(func(u used) float64 { return u.writes.total() })).text(twoDigits), "0 where nothing fires")
+	last := with[len(with)-1]
+	t.add("… in the last round", "", last.used.writes.per(1), "–")
 	return t
 }

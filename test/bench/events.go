@@ -3,17 +3,15 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
-	"io"
 	"net"
-	"net/http"
 	"sync"
 	"sync/atomic"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
 	"k8s.io/client-go/rest"
 	"k8s.io/utils/ptr"
 
@@ -52,22 +50,19 @@ func telling(name string, damper *v1alpha1.Damper) *v1alpha1.NotificationConditi
 	}
 }
 
-// reporter creates events, over a connection of its own.
-type reporter struct {
-	client *http.Client
-	url    string
-}
+// reporter creates events, over a connection of its own. As client-go does, it asks again when the API server is busy.
+type reporter struct{ client rest.Interface }
 
 func (c *cluster) newReporter() (*reporter, error) {
 	config := rest.AnonymousClientConfig(c.config)
 	config.BearerToken = c.reporter
 	config.Dial = (&net.Dialer{}).DialContext // else all would share one connection
-	httpClient, err := rest.HTTPClientFor(config)
+	config.NegotiatedSerializer = clientgoscheme.Codecs.WithoutConversion()
+	restClient, err := rest.UnversionedRESTClientFor(config)
 	if err != nil {
 		return nil, fmt.Errorf("making a client: %w", err)
 	}
-	url := fmt.Sprintf("%s/apis/%s/namespaces/%s/securityevents", c.config.Host, v1alpha1.GroupVersion, namespace)
-	return &reporter{httpClient, url}, nil
+	return &reporter{restClient}, nil
 }
 
 // report creates an event.
@@ -76,21 +71,11 @@ func (r *reporter) report(ctx context.Context, event *v1alpha1.SecurityEvent) er
 	if err != nil {
 		return fmt.Errorf("writing an event: %w", err)
 	}
-	request, err := http.NewRequestWithContext(ctx, http.MethodPost, r.url, bytes.NewReader(body))
-	if err != nil {
-		return err
-	}
-	request.Header.Set("Content-Type", "application/json")
-	response, err := r.client.Do(request)
-	if err != nil {
+	if _, err := r.client.Post().AbsPath("apis", v1alpha1.Group, v1alpha1.GroupVersion.Version, "namespaces", namespace,
+		"securityevents").SetHeader("Content-Type", "application/json").Body(body).DoRaw(ctx); err != nil {
 		return fmt.Errorf("creating an event: %w", err)
 	}
-	defer response.Body.Close()
-	answer, err := io.ReadAll(response.Body)
-	if response.StatusCode != http.StatusCreated {
-		return fmt.Errorf("creating an event: %s: %s", response.Status, answer)
-	}
-	return err
+	return nil
 }
 
 // flood has several reporters create events as fast as they can while next says of which computer, and returns how many.
@@ -112,7 +97,6 @@ func (c *cluster) flood(ctx context.Context, writers int, next func() (computer 
 				}
 				created.Add(1)
 			}
-			r.client.CloseIdleConnections()
 		})
 	}
 	running.Wait()

@@ -14,9 +14,6 @@ import (
 	"github.com/tocsin-dev/tocsin/api/v1alpha1"
 )
 
-// settling is how long a process gets to give back memory that it no longer needs.
-const settling = 5 * time.Second
-
 // marked is the type of the event that is created last before a start. Nothing holds it.
 const marked v1alpha1.EventType = "Marked"
 
@@ -83,7 +80,7 @@ func (b *bench) settled(ctx context.Context) (now, most float64, err error) {
 	select {
 	case <-ctx.Done():
 		return 0, 0, context.Cause(ctx)
-	case <-time.After(settling):
+	case <-time.After(b.size.settling):
 	}
 	now, most = b.cluster.manager.memory()
 	return now, most, b.cluster.manager.alive()
@@ -138,7 +135,7 @@ func (b *bench) keptTable(empty, laden starts, came float64) table {
 	t := table{
 		title: "Events that are kept",
 		about: fmt.Sprintf("A manager starts, with the conditions as above, and one event that nothing holds was created just "+
-			"before: %d starts each. Memory is the process's (RSS), %s later.", b.size.restarts, settling),
+			"before: %d starts each. Memory is the process's (RSS), %s later.", b.size.restarts, b.size.settling),
 		head: []string{"", "none kept", whole(float64(b.size.kept)) + " kept", "for 1,000", "aim"},
 	}
 	row := func(name string, empty, laden sample, write func(float64) string, each func(float64) string, aim string) {

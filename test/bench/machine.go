@@ -15,7 +15,7 @@ import (
 
 // machine says what the numbers were taken on, as far as it says so itself.
 func machine() string {
-	cpu, memory, kernel := "unknown", "unknown", "unknown"
+	cpu, memory, kernel := "unknown processor", "unknown", runtime.GOOS
 	if found := firstMatch("/proc/cpuinfo", `(?m)^model name\s*:\s*(.+)$`); found != "" {
 		cpu = found
 	}
@@ -23,10 +23,10 @@ func machine() string {
 		memory = fmt.Sprintf("%.0f GiB", kB/(1<<20))
 	}
 	if found := firstMatch("/proc/sys/kernel/osrelease", `^(\d+\.\d+)`); found != "" {
-		kernel = found
+		kernel = "Linux " + found
 	}
-	return fmt.Sprintf("%d cores of %s, %s of memory, %s %s, %s",
-		runtime.NumCPU(), cpu, memory, runtime.GOOS, kernel, strings.Replace(runtime.Version(), "go", "Go ", 1))
+	return fmt.Sprintf("%d cores of %s, %s of memory, %s, %s",
+		runtime.NumCPU(), cpu, memory, kernel, strings.Replace(runtime.Version(), "go", "Go ", 1))
 }
 
 // firstMatch is the first group of a pattern in a file; empty where there is none.

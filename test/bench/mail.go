@@ -51,7 +51,7 @@ func (m *mailServer) channel() *v1alpha1.NotificationChannel {
 			Type: v1alpha1.ChannelEmail, Default: true, Retry: &v1alpha1.RetryPolicy{Interval: "1s"},
 			Email: &v1alpha1.EmailChannel{
 				MailTransport: v1alpha1.MailTransport{
-					Servers: []v1alpha1.MailServer{"127.0.0.1"}, Port: ptr.To(int32(m.port)), //nolint:gosec // a port
+					Servers: []v1alpha1.MailServer{"127.0.0.1"}, Port: ptr.To(int32(m.port)),
 				},
 				Recipients: []v1alpha1.MailAddress{"soc@example.com"}, Sender: "tocsin@example.com", Subject: "%COMPUTER%",
 			},

@@ -22,10 +22,14 @@ import (
 const (
 	// grace is how long the manager may take to end when asked to.
 	grace     = 30 * time.Second
-	tailLines = 20
+	tailLines = 10
+	// leaseDuration is long enough for a machine that has other things to do: a manager that cannot renew it in time ends.
+	leaseDuration = time.Minute
 )
 
-// manager is the real one, as a process, with the flags and the rights of config/manager.
+var errEnded = errors.New("the manager has ended by itself")
+
+// manager is the real one, as a process, with the rights of config/manager and, but for the lease, its flags.
 type manager struct {
 	cmd     *exec.Cmd
 	done    chan struct{}
@@ -43,7 +47,7 @@ func (b *bench) startManager() error {
 	m := &manager{
 		done: make(chan struct{}), log: filepath.Join(b.cluster.dir, "manager.log"), metrics: "http://" + address + "/metrics",
 		cmd: exec.Command(b.managerFile, "--metrics-bind-address="+address, "--health-probe-bind-address=0",
-			"--leader-elect", "--leader-election-namespace="+operator),
+			"--leader-elect", "--leader-election-namespace="+operator, "--leader-election-lease="+leaseDuration.String()),
 	}
 	out, err := os.Create(m.log)
 	if err != nil {
@@ -90,7 +94,7 @@ func (m *manager) alive() error {
 	}
 	text, err := os.ReadFile(m.log)
 	lines := bytes.Split(bytes.TrimSpace(text), []byte("\n"))
-	return errors.Join(fmt.Errorf("the manager has ended by itself; the end of its log:\n%s",
+	return errors.Join(fmt.Errorf("%w; the end of its log:\n%s", errEnded,
 		bytes.Join(lines[max(0, len(lines)-tailLines):], []byte("\n"))), err)
 }
 

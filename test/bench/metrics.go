@@ -6,8 +6,10 @@ import (
 	"context"
 	"fmt"
 	"maps"
+	"math"
 	"net/http"
 	"slices"
+	"strconv"
 	"strings"
 
 	dto "github.com/prometheus/client_model/go"
@@ -112,7 +114,7 @@ func (w writes) per(n float64) string {
 	var list []string
 	for _, kind := range slices.Sorted(maps.Keys(w)) {
 		if kind != lease {
-			list = append(list, twoDigits(w[kind]/n)+" "+kind)
+			list = append(list, strconv.FormatFloat(math.Round(100*w[kind]/n)/100, 'f', -1, 64)+" "+kind)
 		}
 	}
 	return strings.Join(list, ", ")

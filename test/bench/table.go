@@ -4,11 +4,15 @@ package main
 
 import (
 	"fmt"
+	"math"
 	"slices"
 	"strconv"
 	"strings"
 	"unicode/utf8"
 )
+
+// width of a paragraph's lines.
+const width = 125
 
 // table is what was measured, as Markdown that is also read with ease where it stands.
 type table struct {
@@ -23,7 +27,7 @@ func (t *table) add(cells ...string) { t.rows = append(t.rows, cells) }
 
 func (t table) String() string {
 	var s strings.Builder
-	fmt.Fprintf(&s, "### %s\n\n%s\n\n", t.title, t.about)
+	fmt.Fprintf(&s, "### %s\n\n%s\n\n", t.title, wrap(t.about))
 	widths := make([]int, len(t.head))
 	for _, row := range append([][]string{t.head}, t.rows...) {
 		for i, cell := range row {
@@ -44,26 +48,40 @@ func (t table) String() string {
 	return s.String()
 }
 
+// wrap breaks a paragraph into lines.
+func wrap(paragraph string) string {
+	var lines []string
+	line := ""
+	for word := range strings.FieldsSeq(paragraph) {
+		if line != "" && utf8.RuneCountInString(line+" "+word) > width {
+			lines, line = append(lines, line), ""
+		}
+		line = strings.TrimSpace(line + " " + word)
+	}
+	return strings.Join(append(lines, line), "\n")
+}
+
 // sample is one quantity, measured several times.
 type sample []float64
 
-// quantile is the value below which the given share of the sample lies.
+// quantile is the least value that the given share of the sample does not exceed.
 func (s sample) quantile(share float64) float64 {
-	if len(s) == 0 {
-		return 0
-	}
 	sorted := slices.Sorted(slices.Values(s))
-	return sorted[min(int(share*float64(len(sorted))), len(sorted)-1)]
+	return sorted[max(0, int(math.Ceil(share*float64(len(sorted))))-1)]
 }
 
-func (s sample) median() float64 { return s.quantile(0.5) }
+func (s sample) median() float64 {
+	sorted := slices.Sorted(slices.Values(s))
+	return (sorted[(len(sorted)-1)/2] + sorted[len(sorted)/2]) / 2
+}
 
 // text writes the median, and in brackets the least and the most.
 func (s sample) text(write func(float64) string) string {
-	if len(s) < 2 {
-		return write(s.median())
+	least, most := slices.Min(s), slices.Max(s)
+	if write(least) == write(most) {
+		return write(least)
 	}
-	return fmt.Sprintf("%s (%s to %s)", write(s.median()), write(slices.Min(s)), write(slices.Max(s)))
+	return fmt.Sprintf("%s (%s to %s)", write(s.median()), write(least), write(most))
 }
 
 // whole writes a number with a comma at each thousand.
@@ -78,7 +96,12 @@ func whole(x float64) string {
 func twoDigits(x float64) string { return strconv.FormatFloat(x, 'f', 2, 64) }
 
 // milliseconds writes seconds.
-func milliseconds(x float64) string { return whole(1000*x) + " ms" }
+func milliseconds(x float64) string {
+	if x < 0.01 {
+		return strconv.FormatFloat(1000*x, 'f', 1, 64) + " ms"
+	}
+	return whole(1000*x) + " ms"
+}
 
 func seconds(x float64) string { return twoDigits(x) + " s" }
 
