@@ -251,7 +251,7 @@ func TestNewRiskIsToldOnce(t *testing.T) {
 	knows("old", "worm", "trojan", "virus", "adware", "rootkit", "spyware")
 }
 
-// A manager that died before it wrote the condition's status knows from the log what it told.
+// A manager that died before it wrote the condition's status knows from the log what it told, be the event gone.
 func TestNewRiskIsNotToldAgainWhenTheStatusIsLost(t *testing.T) {
 	t.Parallel()
 	h := newHouse(t)
@@ -266,9 +266,16 @@ func TestNewRiskIsNotToldAgainWhenTheStatusIsLost(t *testing.T) {
 	if err := h.Client.Status().Update(t.Context(), c); err != nil {
 		t.Fatal(err)
 	}
+	deleteAll(t, h.Cluster, &v1alpha1.SecurityEvent{}, h.namespace)
 	h.enter(t, controllers.Options{})
 	h.Create(t, detection(h.namespace, "b", "WORM"), detection(h.namespace, "b", "Trojan"))
 	h.discovered(t, "Worm", "Trojan")
+	h.Until(t, c, func() error {
+		if s := &c.Status; s.FiredTotal != 2 || !slices.Equal(s.KnownRisks, []string{"worm", "trojan"}) {
+			return fmt.Errorf("fired %d times and knows %v, want 2, worm and trojan", s.FiredTotal, s.KnownRisks)
+		}
+		return nil
+	})
 	awaitConditionIn(t, h.Cluster, c, v1alpha1.ReasonReady)
 }
 

@@ -94,7 +94,7 @@ func (k *keeper) run(ctx context.Context) {
 }
 
 // step does what is due, one request at most, and returns when it is to be called again, or zero for not before something
-// happens. Where nothing is to be done, that costs the same however much is kept.
+// happens.
 func (k *keeper) step(ctx context.Context) time.Time {
 	k.account()
 	if ctx.Err() != nil || k.stock.awaits() {
@@ -103,35 +103,40 @@ func (k *keeper) step(ctx context.Context) time.Time {
 	now := k.clock.Now()
 	number, bytes := k.stock.total()
 	strain := strain{over: k.policy.Over(number, bytes), far: k.policy.FarOver(number, bytes)}
-	if now.Before(k.paced) && !strain.far && k.before != retention.Shed {
-		return k.paced
-	}
-	recent := k.stock.soonest(k.policy.Ages)
-	due := earliest(k.due, recent)
-	if k.before == retention.Keep && strain.over && !recent.IsZero() { // something can go that could not
-		due = now
-	}
-	if strain == k.strain && (due.IsZero() || now.Before(due)) {
-		return due
+	if next, idle := k.idle(strain, now); idle {
+		return next
 	}
 	decision := k.policy.Next(k.groups(), k.before, now)
 	k.before, k.strain, k.due = decision.Verb, strain, decision.At
+	pause := shedPause
 	if decision.Verb != retention.Shed {
 		k.stock.settle()
+		pause = deletePace
 	}
 	if decision.Verb == retention.Keep || decision.At.After(now) {
 		return k.due
 	}
 	k.due = now
-	if decision.Verb != retention.Shed && now.Before(k.paced) {
+	if now.Before(k.paced) && decision.Verb != retention.Shed {
 		return k.paced
 	}
 	k.act(ctx, decision)
-	k.paced = now.Add(deletePace)
-	if decision.Verb == retention.Shed {
-		k.paced = now.Add(shedPause)
-	}
+	k.paced = now.Add(pause)
 	return now
+}
+
+// idle says that nothing is to be decided, and when it may be. It costs the same however much is kept, as it is asked for
+// each object that comes.
+func (k *keeper) idle(strain strain, now time.Time) (time.Time, bool) {
+	if now.Before(k.paced) && !strain.far && k.before != retention.Shed {
+		return k.paced, true
+	}
+	recent := k.stock.soonest(k.policy.Ages)
+	if k.before == retention.Keep && strain.over && !recent.IsZero() { // something can go that could not
+		return now, false
+	}
+	due := earliest(k.due, recent)
+	return due, strain == k.strain && (due.IsZero() || now.Before(due))
 }
 
 // account counts what has gone. What was shed although it had reached its age has only expired.

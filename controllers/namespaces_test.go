@@ -111,8 +111,8 @@ func TestManagerThatDoesNotKnowItsNamespaceSaysWhatHelps(t *testing.T) {
 func TestEventsOfSelectedNamespacesCount(t *testing.T) {
 	t.Parallel()
 	h := newHouse(t)
-	h.enter(t, controllers.Options{Namespace: h.namespace})
 	here, other := h.selected(t), h.Namespace(t)
+	h.enter(t, controllers.Options{Namespace: h.namespace})
 	c := h.anywhere("anywhere")
 	c.Spec.Damper = &v1alpha1.Damper{Period: v1alpha1.DamperNone}
 	h.follow(t, c)
@@ -178,24 +178,37 @@ func (h *house) becomes(t *testing.T, namespace string, counting bool) {
 func TestEmptySelectorSelectsAllNamespaces(t *testing.T) {
 	t.Parallel()
 	h := newHouse(t)
+	before := h.Namespace(t)
 	h.enter(t, controllers.Options{Namespace: h.namespace})
 	c := condition(h.namespace, "everywhere", "SingleRiskEvent")
 	c.Spec.NamespaceSelector = &metav1.LabelSelector{}
+	c.Spec.Damper = &v1alpha1.Damper{Period: v1alpha1.DamperNone}
 	// The other tests' events are everywhere too.
-	c.Spec.Filter = &v1alpha1.EventFilter{Risks: []v1alpha1.Wildcard{v1alpha1.Wildcard("Everywhere-" + h.namespace)}}
+	risk := "everywhere-" + h.namespace
+	c.Spec.Filter = &v1alpha1.EventFilter{Risks: []v1alpha1.Wildcard{v1alpha1.Wildcard(risk)}}
 	h.follow(t, c)
-	namespace := h.Namespace(t)
-	h.Create(t, detection(namespace, "a", "everywhere-"+h.namespace))
-	if got := h.log(t, 1)[0].Spec.Trigger.Event.Namespace; got != namespace {
-		t.Errorf("the event's namespace is %q, want %q", got, namespace)
+	h.Create(t, detection(before, "a", risk))
+	if got := h.log(t, 1)[0].Spec.Trigger.Event.Namespace; got != before {
+		t.Errorf("the event's namespace is %q, want %q", got, before)
 	}
+	since := h.Namespace(t)
+	cluster.Eventually(t, "counting of "+since, func(context.Context) error {
+		h.Create(t, detection(since, "b", risk))
+		if !slices.ContainsFunc(h.Notifications(t, h.namespace), func(n v1alpha1.Notification) bool {
+			return n.Spec.Trigger.Event.Namespace == since
+		}) {
+			return errors.New("is to come")
+		}
+		return nil
+	})
+	awaitConditionIn(t, h.Cluster, c, v1alpha1.ReasonReady)
 }
 
 func TestNamespacesReachOneThresholdTogetherAlsoOverARestart(t *testing.T) {
 	t.Parallel()
 	h := newHouse(t)
-	h.enter(t, controllers.Options{Namespace: h.namespace})
 	a, b, other := h.selected(t), h.selected(t), h.Namespace(t)
+	h.enter(t, controllers.Options{Namespace: h.namespace})
 	c := damped(h.anywhere("outbreak"), 4, "1h", "1h")
 	c.Spec.Threshold.Scope = v1alpha1.ScopeDistinctComputers
 	two := damped(h.anywhere("two"), 2, "1h", "1h")

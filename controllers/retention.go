@@ -118,10 +118,7 @@ func (r *Retention) Start(ctx context.Context) error {
 
 // waitForConditions returns once the Evaluator follows all conditions, or the context ends.
 func (r *Retention) waitForConditions(ctx context.Context) error {
-	if err := r.evaluator.events.waitForSync(ctx); err != nil {
-		return nil
-	}
-	for looked := 0; ; looked++ {
+	for looked := 0; r.evaluator.events.waitForSync(ctx) == nil; looked++ {
 		var conditions v1alpha1.NotificationConditionList
 		if err := r.client.List(ctx, &conditions); err != nil {
 			return fmt.Errorf("listing the conditions: %w", err)
@@ -134,10 +131,10 @@ func (r *Retention) waitForConditions(ctx context.Context) error {
 		}
 		select {
 		case <-ctx.Done():
-			return nil
 		case <-r.clock.After(followedInterval):
 		}
 	}
+	return nil
 }
 
 // caughtUp says whether all of the conditions were looked at, and what was decided about them is written.
@@ -239,6 +236,6 @@ func notificationItem(n *v1alpha1.Notification) retention.Item {
 	return retention.Item{
 		Key: retention.Key{Stage: stage, Severity: retention.As(n.Spec.Severity), Namespace: n.Namespace},
 		UID: n.UID, Name: n.Name, Created: n.CreationTimestamp.Time,
-		Place: uint64(max(0, n.CreationTimestamp.Unix())), //nolint:gosec // it is not negative
+		Place: uint64(max(0, n.CreationTimestamp.Unix())),
 	}
 }

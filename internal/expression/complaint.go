@@ -40,8 +40,10 @@ func (p problem) error() error {
 
 // byPlace puts what has no place last.
 func byPlace(a, b common.Location) int {
-	line := func(l common.Location) uint { return uint(l.Line()) } //nolint:gosec // no place is -1, and wanted as the highest
-	return cmp.Or(cmp.Compare(line(a), line(b)), cmp.Compare(a.Column(), b.Column()))
+	if a.Line() < 1 || b.Line() < 1 {
+		return cmp.Compare(b.Line(), a.Line())
+	}
+	return cmp.Or(cmp.Compare(a.Line(), b.Line()), cmp.Compare(a.Column(), b.Column()))
 }
 
 func oneLine(text string) error { return errors.New(message.Line(text, maxError)) }

@@ -55,6 +55,12 @@ var values = map[string]struct {
 	"case matters":         {`event.computer.name == "ws-0042"`, false},
 	"unless it is removed": {`event.computer.name.lowerAscii() == "ws-0042" && event.network.protocol.upperAscii() == "TCP"`, true},
 
+	"docs: all but some":          {`has(event.computer) && !event.computer.name.lowerAscii().startsWith("test-")`, true},
+	"docs: some ports, if any":    {`event.?network.?remote.?port.orValue(0) in [22, 3389]`, true},
+	"docs: outside working hours": {`event.time.getHours("Europe/Berlin") < 7 || event.time.getHours("Europe/Berlin") > 18`, false},
+	"docs: words in a text":       {`event.?description.orValue("").matches("(?i)(mimikatz|psexec|lsass)")`, false},
+	"docs: any attribute":         {`event.attributes.exists(k, k.startsWith("ioc/") && event.attributes[k] != "")`, false},
+
 	"startsWith":       {`event.computer.group.startsWith("Workstations/")`, true},
 	"endsWith":         {`event.application.path.endsWith("\\svchost.exe")`, true},
 	"a raw text":       {`event.application.path.endsWith(r"\svchost.exe")`, true},

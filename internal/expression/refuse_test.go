@@ -140,7 +140,7 @@ func TestCostly(t *testing.T) {
 		"one that would fill the memory":      {"event.type.matches('" + strings.Repeat(`(a?){1000}`, 190) + "')", costs},
 		"a text replaced by itself":           {`event.description.replace("a", event.description) == ""`, costs},
 		"a constant that grows":               {`"a"` + strings.Repeat(`.replace("a", "aaaaaaaaaaaaaaaaaaaa")`, 9) + ` == ""`, costs},
-		"texts that double":                   {`[event.description]` + strings.Repeat(`.map(x, x + x)`, 40) + `.exists(x, x == "")`, costs},
+		"texts that double":                   {`[event.description]` + strings.Repeat(`.map(x, x + x)`, 30) + `.exists(x, x == "")`, costs},
 		"pieces of a text":                    {`event.title.split("").exists(c, c.matches("[0-9]"))`, unknown},
 		"lists in lists":                      {`[1]` + strings.Repeat(".map(x, [[[x]]])", 120) + ".size() == 1", "holds 601 lists"},
 		"options in options":                  {strings.Repeat("optional.of(", 150) + "1" + strings.Repeat(")", 150) + ".hasValue()", "holds 150 lists"},

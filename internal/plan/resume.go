@@ -166,9 +166,8 @@ func (w *Watch) Yield(f Firing, existing *v1alpha1.Notification) (Firing, bool) 
 		return Firing{}, false
 	}
 	trigger := existing.Spec.Trigger
-	past := !trigger.Time.Add(w.rule.damper.Period).After(f.Time)
-	covered := f.UpTo <= ParsePosition(trigger.UpTo) || f.Reason != v1alpha1.TriggerThresholdReached && !past
-	if !covered && (past || w.rule.damper.Period == 0 || trigger.Reason == v1alpha1.TriggerCleared) {
+	covered, holds := w.weigh(f, trigger)
+	if !covered && !holds {
 		return w.renumber(f, m), true
 	}
 	if trigger.Sequence >= m.Sequence {
@@ -187,6 +186,15 @@ func (w *Watch) Yield(f Firing, existing *v1alpha1.Notification) (Firing, bool) 
 		w.held += held
 	}
 	return Firing{}, false
+}
+
+// weigh says of a notification under the name of a firing whether it covers that, as it looked at the same events or more, or
+// has overtaken a timer, and whether its damper holds it.
+func (w *Watch) weigh(f Firing, other *v1alpha1.Trigger) (covered, holds bool) {
+	period := w.rule.damper.Period
+	runs := other.Time.Add(period).After(f.Time)
+	covered = f.UpTo <= ParsePosition(other.UpTo) || f.Reason != v1alpha1.TriggerThresholdReached && runs
+	return covered, runs && period > 0 && other.Reason != v1alpha1.TriggerCleared
 }
 
 // renumber gives a firing the next sequence number. Later ones that are not written yet find theirs taken, and yield too.

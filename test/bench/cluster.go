@@ -243,9 +243,15 @@ func until(ctx context.Context, what string, ask func(context.Context) error) er
 		case time.Now().After(deadline):
 			return fmt.Errorf("waited %s for %s: %w", patience, what, err)
 		}
-		select {
-		case <-ctx.Done():
-		case <-time.After(poll):
-		}
+		_ = pause(ctx, poll) // whether it was cut short shows above
+	}
+}
+
+func pause(ctx context.Context, d time.Duration) error {
+	select {
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	case <-time.After(d):
+		return nil
 	}
 }

@@ -10,6 +10,9 @@ import (
 	"time"
 )
 
+// calm is how long nothing is written when a manager has started.
+const calm = 500 * time.Millisecond
+
 // warming is how many events tell that the manager is at work.
 const warming = 10
 
@@ -95,7 +98,8 @@ func (b *bench) holdAll(ctx context.Context) error {
 	return nil
 }
 
-// startWarm starts the manager and returns once it has evaluated the first events and so many mails about them have arrived.
+// startWarm starts the manager and returns once it has evaluated the first events, so many mails about them have arrived,
+// and it writes no more: what a start costs is not what events cost.
 func (b *bench) startWarm(ctx context.Context, mails int) error {
 	b.cluster.mail.take()
 	if err := b.startManager(); err != nil {
@@ -109,9 +113,20 @@ func (b *bench) startWarm(ctx context.Context, mails int) error {
 		return err
 	}
 	arrived := 0
-	return until(ctx, "the first mails", func(context.Context) error {
+	if err := until(ctx, "the first mails", func(context.Context) error {
 		if arrived += len(b.cluster.mail.take()); arrived < mails {
 			return errors.Join(fmt.Errorf("%d of %d have arrived", arrived, mails), b.cluster.manager.alive())
+		}
+		return nil
+	}); err != nil {
+		return err
+	}
+	var last writes
+	return until(ctx, "the end of the writing", func(ctx context.Context) error {
+		now, err := b.used(ctx)
+		more := now.writes.since(last).total()
+		if last = now.writes; err != nil || more > 0 {
+			return errors.Join(fmt.Errorf("%.0f more have been made", more), err, pause(ctx, calm))
 		}
 		return nil
 	})

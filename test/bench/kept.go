@@ -77,10 +77,8 @@ func (b *bench) fill(ctx context.Context) (float64, error) {
 
 // settled is the manager's memory after a while without events.
 func (b *bench) settled(ctx context.Context) (now, most float64, err error) {
-	select {
-	case <-ctx.Done():
-		return 0, 0, context.Cause(ctx)
-	case <-time.After(b.size.settling):
+	if err := pause(ctx, b.size.settling); err != nil {
+		return 0, 0, err
 	}
 	now, most = b.cluster.manager.memory()
 	return now, most, b.cluster.manager.alive()

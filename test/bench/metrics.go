@@ -5,6 +5,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"io"
 	"maps"
 	"math"
 	"net/http"
@@ -35,8 +36,12 @@ func scrape(ctx context.Context, from *http.Client, url string) (metrics, error)
 	if response.StatusCode != http.StatusOK {
 		return nil, fmt.Errorf("reading metrics: %s", response.Status)
 	}
+	return parse(response.Body)
+}
+
+func parse(text io.Reader) (metrics, error) {
 	parser := expfmt.NewTextParser(model.LegacyValidation)
-	families, err := parser.TextToMetricFamilies(response.Body)
+	families, err := parser.TextToMetricFamilies(text)
 	if err != nil {
 		return nil, fmt.Errorf("reading metrics: %w", err)
 	}

@@ -87,7 +87,7 @@ func (s sample) text(write func(float64) string) string {
 // whole writes a number with a comma at each thousand.
 func whole(x float64) string {
 	digits := strconv.FormatFloat(x, 'f', 0, 64)
-	for at := len(digits) - 3; at > 0; at -= 3 {
+	for at := len(digits) - 3; at > 0 && digits[at-1] != '-'; at -= 3 {
 		digits = digits[:at] + "," + digits[at:]
 	}
 	return digits
@@ -97,7 +97,7 @@ func twoDigits(x float64) string { return strconv.FormatFloat(x, 'f', 2, 64) }
 
 // milliseconds writes seconds.
 func milliseconds(x float64) string {
-	if x < 0.01 {
+	if math.Abs(x) < 0.01 {
 		return strconv.FormatFloat(1000*x, 'f', 1, 64) + " ms"
 	}
 	return whole(1000*x) + " ms"
