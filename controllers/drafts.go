@@ -39,12 +39,13 @@ type draft struct {
 // condition fails, its later ones wait for it, as a restart goes on from the latest that is written.
 func (e *Evaluator) write(ctx context.Context) time.Time {
 	e.mu.Lock()
+	if now := e.clock.Now(); len(e.outbox) == e.waiting && now.Before(e.retryAt) { // nothing new, nothing due
+		e.mu.Unlock()
+		return e.retryAt
+	}
 	drafts := e.outbox
 	e.outbox = nil
 	e.mu.Unlock()
-	if len(drafts) == 0 {
-		return time.Time{}
-	}
 	var left []*draft
 	var retry time.Time
 	blocked := map[types.NamespacedName]bool{}
@@ -59,6 +60,8 @@ func (e *Evaluator) write(ctx context.Context) time.Time {
 	}
 	e.mu.Lock()
 	e.outbox = append(left, e.outbox...)
+	e.waiting, e.retryAt = len(left), retry
+	notificationsWaiting.Set(float64(len(left)))
 	e.mu.Unlock()
 	return retry
 }
@@ -93,7 +96,7 @@ func (e *Evaluator) create(ctx context.Context, d *draft) bool {
 		log.Error(err, "Notification not accepted with its event; it is told without")
 		d.firing.Event = nil
 		return e.create(ctx, d)
-	case apierrors.IsInvalid(err), apierrors.IsNotFound(err), apierrors.HasStatusCause(err, corev1.NamespaceTerminatingCause):
+	case apierrors.IsInvalid(err), apierrors.HasStatusCause(err, corev1.NamespaceTerminatingCause), e.homeless(ctx, err, notification):
 		notificationsLost.Inc()
 		log.Error(err, "Notification cannot be created and is given up")
 		return true
@@ -102,6 +105,13 @@ func (e *Evaluator) create(ctx context.Context, d *draft) bool {
 	d.next = e.clock.Now().Add(min(notify.Backoff(draftRetry, d.attempts, rand.Float64()), draftRetryMax))
 	log.Error(err, "Notification not created; it will be tried again", "at", d.next)
 	return false
+}
+
+// homeless says whether a Notification was not taken because its namespace is gone. Not found may also mean that its kind is
+// not there for a moment.
+func (e *Evaluator) homeless(ctx context.Context, err error, n *v1alpha1.Notification) bool {
+	return apierrors.IsNotFound(err) &&
+		apierrors.IsNotFound(e.client.Get(ctx, client.ObjectKey{Name: n.Namespace}, &corev1.Namespace{}))
 }
 
 // yield gives way to a Notification that exists under the name of a draft.

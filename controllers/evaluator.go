@@ -63,6 +63,11 @@ type Evaluator struct {
 	met    map[types.NamespacedName]struct{}
 	index  *match.Index[*follower]
 	outbox []*draft
+	// waiting is how many of the outbox wait for their repetition, which is due at retryAt.
+	waiting int
+	retryAt time.Time
+	// position is the latest event that was taken through all conditions.
+	position plan.Position
 	// due holds when followers next have something to do, the earliest first. An entry counts while it is what its follower says.
 	due deadlines
 
@@ -185,14 +190,16 @@ func (e *Evaluator) observe(r record) {
 	started := stopwatch.Now()
 	e.mu.Lock()
 	defer e.mu.Unlock()
+	e.position = max(e.position, r.position)
 	event := plan.NewEvent(r.event, r.position)
 	e.index.Candidates(r.event.Namespace, string(r.event.Spec.Type), func(f *follower) {
-		held := f.watch.Held()
+		held, crowded := f.watch.Held(), f.watch.Crowded()
 		verdict, firings := f.watch.Observe(event)
 		switch verdict {
 		case match.Matched:
 			eventsMatched.Inc()
 			occurrencesHeld.Add(float64(f.watch.Held() - held))
+			namesForgotten.Add(float64(f.watch.Crowded() - crowded))
 			e.dirty[f.key] = struct{}{}
 		case match.ExpressionFailed:
 			expressionErrors.Inc()
@@ -211,7 +218,7 @@ func (e *Evaluator) advance() time.Time {
 	for len(e.due) > 0 {
 		next := e.due[0]
 		due, ok := next.follower.watch.NextDue()
-		outdated := e.watches[next.follower.key] != next.follower || !ok || !due.Equal(next.at)
+		outdated := e.watches[next.follower.key] != next.follower || !next.follower.active || !ok || !due.Equal(next.at)
 		if !outdated && next.at.After(now) {
 			return next.at.Add(inFlight)
 		}

@@ -110,6 +110,13 @@ func (l *eventLog) computers(namespaces []string) int {
 	return l.census.count(namespaces)
 }
 
+// last is the latest position that was heard of.
+func (l *eventLog) last() plan.Position {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.seen
+}
+
 // take returns the records queued since the last call, in order. None of them may be deleted before settle is called.
 func (l *eventLog) take() []record {
 	l.mu.Lock()
@@ -167,21 +174,47 @@ func (l *eventLog) Add(obj any) error {
 	return nil
 }
 
+// legible is an event as it was read, and what it takes of the manager's memory.
+type legible struct {
+	*v1alpha1.SecurityEvent
+
+	bytes int64
+}
+
+// Transformer makes the Reflector keep events as they are read while it lists them: as they come they are ten times as
+// large. It leaves what cannot be read as it is.
+func (l *eventLog) Transformer() cache.TransformFunc {
+	return func(obj any) (any, error) {
+		u, ok := obj.(*unstructured.Unstructured)
+		if !ok {
+			return obj, nil
+		}
+		event := &v1alpha1.SecurityEvent{}
+		if err := runtime.DefaultUnstructuredConverter.FromUnstructured(u.Object, event); err != nil {
+			eventsUnreadable.Inc()
+			l.log.Error(err, "SecurityEvent cannot be read and is left out", "event", client.ObjectKeyFromObject(u))
+			return obj, nil
+		}
+		event.ManagedFields = nil
+		return &legible{event, weigh(u.Object, event)}, nil
+	}
+}
+
 // read returns nil for an event that cannot be read: it is counted and left out. The schema admits none, but may not have
 // been there when it was stored.
 func (l *eventLog) read(obj any) (*record, error) {
-	u, ok := obj.(*unstructured.Unstructured)
+	if u, ok := obj.(*unstructured.Unstructured); ok {
+		transformed, err := l.Transformer()(u)
+		if err != nil || transformed == obj {
+			return nil, err
+		}
+		obj = transformed
+	}
+	event, ok := obj.(*legible)
 	if !ok {
 		return nil, fmt.Errorf("event log: got a %T", obj)
 	}
-	event := &v1alpha1.SecurityEvent{}
-	if err := runtime.DefaultUnstructuredConverter.FromUnstructured(u.Object, event); err != nil {
-		eventsUnreadable.Inc()
-		l.log.Error(err, "SecurityEvent cannot be read and is left out", "event", client.ObjectKeyFromObject(u))
-		return nil, nil
-	}
-	event.ManagedFields = nil
-	return &record{plan.ParsePosition(event.ResourceVersion), event, weigh(u.Object, event)}, nil
+	return &record{plan.ParsePosition(event.ResourceVersion), event.SecurityEvent, event.bytes}, nil
 }
 
 // add keeps the place of an event that is known already: only its metadata can have changed.
@@ -189,8 +222,8 @@ func (l *eventLog) add(r record) {
 	if r.event.DeletionTimestamp != nil {
 		l.stock.leaves(r.event.UID)
 	}
-	if _, ok := l.known[r.event.UID]; ok {
-		return
+	if _, ok := l.known[r.event.UID]; ok || r.event.DeletionTimestamp != nil {
+		return // an event that is being deleted has lost its place in the order
 	}
 	l.known[r.event.UID] = r
 	l.queue = append(l.queue, r)
@@ -217,12 +250,12 @@ func (l *eventLog) Update(obj any) error { return l.Add(obj) }
 
 // Delete forgets an event.
 func (l *eventLog) Delete(obj any) error {
-	if u, ok := obj.(*unstructured.Unstructured); ok {
+	if o, ok := obj.(metav1.Object); ok {
 		l.mu.Lock()
-		if r, known := l.known[u.GetUID()]; known {
+		if r, known := l.known[o.GetUID()]; known {
 			l.remove(r)
 		}
-		l.seen = max(l.seen, plan.ParsePosition(u.GetResourceVersion()))
+		l.seen = max(l.seen, plan.ParsePosition(o.GetResourceVersion()))
 		l.mu.Unlock()
 	}
 	return nil

@@ -53,15 +53,28 @@ func (e *Evaluator) Follow(ctx context.Context, condition *v1alpha1.Notification
 	f := &follower{key: key, watch: plan.NewWatch(rule), active: how.Active, namespaces: how.Namespaces, drafts: new(int)}
 	resting := wasInactive(condition)
 	if old != nil && old.watch.Rule().Condition.UID == condition.UID {
-		f.watch.Inherit(old.watch)
+		f.watch.Inherit(old.watch, e.position)
 		f.drafts = old.drafts
 		resting = !old.active
 	} else {
 		f.watch.Resume(&condition.Status, log.Items)
 	}
 	e.replace(old, f)
-	e.catchUp(f, resting)
+	if resting && how.Active {
+		f.watch.Skip(e.resumption(condition, old == nil))
+	}
+	e.catchUp(f)
 	return nil
+}
+
+// resumption is the position up to which events are left out of a condition that was at rest and is active now: they were
+// created before it was changed. The resourceVersions of one cluster have one order. One that was not changed, but became
+// valid with the start of this manager, leaves out all that there is.
+func (e *Evaluator) resumption(condition *v1alpha1.NotificationCondition, started bool) plan.Position {
+	if started && condition.Status.ObservedGeneration == condition.Generation {
+		return e.events.last()
+	}
+	return plan.ParsePosition(condition.ResourceVersion)
 }
 
 // computers is the number by which threshold.auto goes. One that was stored for this generation is kept after a restart,
@@ -82,16 +95,12 @@ func (e *Evaluator) Computers(namespaces []string) int32 {
 	return int32(min(e.events.computers(namespaces), math.MaxInt32)) //nolint:gosec // it is bounded
 }
 
-// catchUp takes the events that exist already through a condition that is followed from now on. Of a condition that was at
-// rest, what was created before it was changed is left out: the resourceVersions of one cluster have one order.
-func (e *Evaluator) catchUp(f *follower, resting bool) {
+// catchUp takes the events that exist already through a condition that is followed from now on.
+func (e *Evaluator) catchUp(f *follower) {
 	if !f.active {
 		return
 	}
 	records := e.events.snapshot(f.namespaces)
-	if resting {
-		f.watch.Skip(plan.ParsePosition(f.watch.Rule().Condition.ResourceVersion))
-	}
 	e.enqueue(f, nil)
 	for _, r := range records {
 		_, firings := f.watch.Observe(plan.NewEvent(r.event, r.position))
@@ -161,8 +170,16 @@ func (e *Evaluator) Describe(key types.NamespacedName, status *v1alpha1.Notifica
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	if f := e.watches[key]; f != nil && *f.drafts == 0 {
-		f.watch.Describe(status)
+		f.watch.Describe(status, e.reached(f))
 	}
+}
+
+// reached is the position up to which a follower has seen all that could concern it.
+func (e *Evaluator) reached(f *follower) plan.Position {
+	if !f.active {
+		return 0
+	}
+	return e.position
 }
 
 // wasInactive says whether the status tells that the condition was not evaluated when it was last looked at.

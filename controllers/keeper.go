@@ -164,9 +164,7 @@ func (k *keeper) groups() []retention.Group {
 		if k.atLeast > 0 {
 			g.NotBefore = g.Oldest.Add(k.atLeast)
 		}
-		if until := k.refusals[g.Namespace].until; until.After(g.NotBefore) {
-			g.NotBefore = until
-		}
+		g.RefusedUntil = k.refusals[g.Namespace].until
 	}
 	for namespace := range k.refusals {
 		if _, present := namespaces[namespace]; !present {

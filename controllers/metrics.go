@@ -44,6 +44,14 @@ var (
 		// The API server tells times of creation in whole seconds.
 		Buckets: prometheus.ExponentialBuckets(0.125, 2, 12),
 	})
+	notificationsWaiting = prometheus.NewGauge(prometheus.GaugeOpts{
+		Name: "tocsin_notifications_waiting",
+		Help: "Notifications that are due, and that the API server has not taken yet; each refusal is an error in the manager's log.",
+	})
+	namesForgotten = prometheus.NewCounter(prometheus.CounterOpts{
+		Name: "tocsin_names_forgotten_total",
+		Help: "Windows and dampers of single computers or risks that were forgotten too early, as a condition had too many.",
+	})
 	deliveryAttempts = prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "tocsin_delivery_attempts_total", Help: "Attempts to deliver, by channel type and how they ended.",
 	}, []string{"type", "reason"})
@@ -58,7 +66,7 @@ var (
 
 func init() {
 	metrics.Registry.MustRegister(eventsReceived, eventsUnreadable, eventsMatched, occurrencesHeld, expressionErrors,
-		evaluationSeconds, notificationsFired, notificationsLost, decisionSeconds,
+		evaluationSeconds, notificationsFired, notificationsLost, notificationsWaiting, namesForgotten, decisionSeconds,
 		deliveryAttempts, deliveriesFinished, deliverySeconds)
 	for _, reason := range []v1alpha1.TriggerReason{
 		v1alpha1.TriggerThresholdReached, v1alpha1.TriggerStillReached, v1alpha1.TriggerCleared,

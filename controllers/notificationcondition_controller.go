@@ -44,7 +44,7 @@ type ConditionReconciler struct {
 // +kubebuilder:rbac:groups=tocsin.dev,resources=notificationconditions,verbs=get;list;watch
 // +kubebuilder:rbac:groups=tocsin.dev,resources=notificationconditions/status,verbs=get;patch
 // +kubebuilder:rbac:groups=tocsin.dev,resources=securityevents,verbs=list;watch
-// +kubebuilder:rbac:groups="",resources=namespaces,verbs=get;list;watch
+// +kubebuilder:rbac:groups="",resources=namespaces,verbs=list;watch
 // +kubebuilder:rbac:groups=events.k8s.io,resources=events,verbs=create;patch
 
 // Reconcile makes the Evaluator follow the condition as it is now and writes what there is to know into its status.

@@ -109,8 +109,12 @@ func (r *Retention) Start(ctx context.Context) error {
 		return nil
 	case <-registration.HasSyncedChecker().Done():
 	}
+	ctx, cancel := context.WithCancel(ctx)
 	var keepers sync.WaitGroup
-	defer keepers.Wait()
+	defer func() { // a panic must end both, or it would never be seen
+		cancel()
+		keepers.Wait()
+	}()
 	keepers.Go(func() { r.notifications.run(ctx) })
 	r.events.run(ctx)
 	return nil

@@ -180,7 +180,7 @@ func (s *story) held() int64 { return s.described().Held }
 
 func (s *story) described() *v1alpha1.NotificationConditionStatus {
 	described := &v1alpha1.NotificationConditionStatus{}
-	s.watch.Describe(described)
+	s.watch.Describe(described, 0)
 	return described
 }
 

@@ -66,8 +66,11 @@ func opening(spec *v1alpha1.NotificationSpec) string {
 	case triggerOf(spec).Reason == v1alpha1.TriggerStillReached:
 		return "The condition still holds: its threshold is still reached."
 	case triggerOf(spec).Reason == v1alpha1.TriggerCleared:
-		return "The condition has cleared: nothing more has happened" + around(" for ", windowOf(spec), "") +
-			". What follows is the latest event."
+		text := "The condition has cleared: nothing more has happened" + around(" for ", windowOf(spec), "") + "."
+		if spec.Trigger.Event != nil {
+			text += " What follows is the latest event."
+		}
+		return text
 	default:
 		return ""
 	}

@@ -135,7 +135,8 @@ func TestManyDampersEnd(t *testing.T) {
 // fleet is an event on each of as many computers, from a number on, at a steady rate.
 func fleet(w *Watch, from, n int, first time.Time, step time.Duration) (firings []Firing) {
 	for i := range n {
-		firings = append(firings, seen(w, w.position+1, first.Add(time.Duration(i)*step), ws(from+i), "")...)
+		next := max(w.position, w.decided) + 1
+		firings = append(firings, seen(w, next, first.Add(time.Duration(i)*step), ws(from+i), "")...)
 	}
 	return firings
 }
@@ -182,6 +183,7 @@ func TestOnlyWhatHasClearedIsForgotten(t *testing.T) {
 	}
 	fleet(w, 0, n, start.Add(59*time.Second), 0) // held: all is quiet ten seconds later
 	for _, after := range []time.Duration{59 * time.Second, 60 * time.Second, 68 * time.Second} {
+		w.dampers.most = 0
 		w.Advance(start.Add(after))
 		for i := range n {
 			if m := w.dampers.byKey[ws(i)]; m == nil || m.Held != 1 || !m.cleared.IsZero() {
@@ -210,6 +212,65 @@ func TestOnlyWhatHasClearedIsForgotten(t *testing.T) {
 	}
 }
 
+// TestTooManyRun: of dampers that run, too, not more are remembered than there is room for. Those that fired last are, and how
+// many were forgotten too early is counted.
+func TestTooManyRun(t *testing.T) {
+	t.Parallel()
+	w := eachComputer(t, 1)
+	const n = maxDamping + maxDamping/2
+	for i := range n {
+		fleet(w, i, 1, start.Add(time.Duration(i/1000)*time.Second), 0)
+		if known := len(w.dampers.byKey); known > maxDamping+maxCleared+1 {
+			t.Fatalf("%d dampers are remembered", known)
+		}
+	}
+	for i := range maxDamping / 2 {
+		if w.dampers.byKey[ws(n-1-i)] == nil {
+			t.Fatalf("%s is forgotten, though only %d fired since", ws(n-1-i), i)
+		}
+	}
+	if got, want := w.dampers.crowded, int64(n-len(w.dampers.byKey)); got != want || got == 0 || w.Crowded() < got {
+		t.Errorf("%d were forgotten too early, but %d are counted, and told as %d", want, got, w.Crowded())
+	}
+	if fired := len(w.Advance(start.Add(time.Hour))); fired != 0 {
+		t.Errorf("%d notifications when they end", fired)
+	}
+}
+
+// TestTooManyWindows: of windows in which something is left, not more are remembered than there is room for. Those in which
+// something happened last are, and how many were forgotten too early is counted.
+func TestTooManyWindows(t *testing.T) {
+	t.Parallel()
+	for name, damper := range map[string]v1alpha1.Damper{
+		"of computers": {}, "of computers and risks": {Per: v1alpha1.DamperPerRisk},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			two := int32(2)
+			w := followed(t, v1alpha1.Threshold{Count: &two, Window: "1h", Scope: v1alpha1.ScopeSingleComputer}, damper)
+			const n = 2*maxTallies + maxTallies/2
+			see := func(i int, after time.Duration) []Firing {
+				return seen(w, w.position+1, start.Add(after), ws(i), fmt.Sprint("r", i%7))
+			}
+			for i := range n {
+				see(i, time.Duration(i/1000)*time.Second)
+				if w.tallies.n > maxTallies {
+					t.Fatalf("%d windows are remembered", w.tallies.n)
+				}
+			}
+			if got, want := w.Crowded(), int64(n-w.tallies.n); got != want || got == 0 {
+				t.Errorf("%d were forgotten too early, but %d are counted", want, got)
+			}
+			if fired := see(n-maxTallies/2, time.Minute); len(fired) != 1 {
+				t.Error("what happened on one of the latest computers is forgotten")
+			}
+			if fired := see(0, time.Minute); len(fired) != 0 {
+				t.Error("what happened on the first computer is remembered: this proves nothing")
+			}
+		})
+	}
+}
+
 // TestAForgottenDamperGoesOn: one that fires anew after it was forgotten has a number that it never had, and so has one that
 // was never heard of, as nobody knows any longer whether it was.
 func TestAForgottenDamperGoesOn(t *testing.T) {
@@ -227,13 +288,21 @@ func TestAForgottenDamperGoesOn(t *testing.T) {
 		}
 	}
 	later = later.Add(24 * time.Hour)
+	next := NewWatch(w.rule) // the condition is changed
+	next.Inherit(w, 0)
+	w = next
+	w.Advance(later)
+	highest := w.dampers.forgotten
+	if highest < 7 {
+		t.Fatalf("#%d is the highest number that was forgotten, want that of the busy one at least", highest)
+	}
 	for name, tc := range map[string]struct {
 		computer int
 		want     int64
 	}{
-		"the busy one":                             {0, 8},
-		"one that fired once":                      {1, 8},
-		"one that is new":                          {100_000, 8},
+		"the busy one":                             {0, highest + 1},
+		"one that fired once":                      {1, highest + 1},
+		"one that is new":                          {100_000, highest + 1},
 		"one that is remembered goes on by itself": {3*maxCleared + 1, w.dampers.byKey[ws(3*maxCleared+1)].Sequence + 1},
 	} {
 		fired := fleet(w, tc.computer, 1, later, 0)

@@ -172,9 +172,9 @@ func clearedTimes(w *plan.Watch) map[string]string {
 func TestClearedAcrossARestart(t *testing.T) {
 	t.Parallel()
 	r := wish{rule{3, "10m", anyComputer, "1h", perCondition}, true, false}
-	events := []sighting{{count: 3}, {arrives: 20 * m}, {arrives: 5 * h, count: 3}}
+	events := []sighting{{count: 3}, {arrives: 55 * m}, {arrives: 5 * h, count: 3}}
 	fired := tell(observe(watch(t, r), 1, events[0]))
-	cleared := note("1h0m0s", 2, 1, "event-2", "0s")
+	cleared := note("1h5m0s", 2, 1, "event-2", "0s")
 	again := told{At: "5h0m0s", Reason: "ThresholdReached", Sequence: 3, Occurrences: 3, Event: "event-3"}
 	for name, tc := range map[string]struct {
 		// written are the decisions in the log, at is when the status was stored, and gone are the events that were deleted.
@@ -186,14 +186,14 @@ func TestClearedAcrossARestart(t *testing.T) {
 		"it is in the status, the log is deleted":    {0, 2 * h, 0, []told{again}},
 		"it is in the log, the status knows nothing": {2, -1, 0, []told{again}},
 		"it is in both": {2, 2 * h, 0, []told{again}},
-		"it is in the log, the status is of before":         {2, 30 * m, 0, []told{again}},
+		"it is in the log, the status is of before":         {2, 56 * m, 0, []told{again}},
 		"nobody was there, and the log knows what fired":    {1, -1, 0, []told{cleared, again}},
-		"nobody was there, and the status knows what fired": {0, 30 * m, 0, []told{cleared, again}},
+		"nobody was there, and the status knows what fired": {0, 56 * m, 0, []told{cleared, again}},
 		"nobody was there, and neither knows":               {0, -1, 0, append(fired, cleared, again)},
 		"the events are deleted, the status knows": {
-			0, 30 * m, 2, []told{note("1h0m0s", 2, 1, "", "0s"), again},
+			0, 56 * m, 2, []told{note("1h5m0s", 2, 1, "", "0s"), again},
 		},
-		"the events are deleted, the log knows, but not what was held": {
+		"the events are deleted, the log knows, but not what happened since": {
 			1, -1, 2, []told{note("1h0m0s", 2, 0, "", "0s"), again},
 		},
 	} {
@@ -244,8 +244,8 @@ func TestClearingAndANewGeneration(t *testing.T) {
 		changed       time.Duration
 		want          []told
 	}{
-		"nothing changes":              {loud, loud, 30 * m, []told{note("1h0m0s", 2, 0, "", "0s")}},
-		"notes are asked for in time":  {silent, loud, 30 * m, []told{note("1h0m0s", 2, 0, "", "0s")}},
+		"nothing changes":              {loud, loud, 55 * m, []told{note("1h5m0s", 2, 1, "", "0s")}},
+		"notes are asked for in time":  {silent, loud, 55 * m, []told{note("1h5m0s", 2, 1, "", "0s")}},
 		"notes are asked for too late": {silent, loud, 2 * h, []told{}},
 		"no notes are wanted any more": {loud, silent, 30 * m, []told{}},
 		"it was told already":          {loud, loud, 2 * h, []told{}},
@@ -262,10 +262,14 @@ func TestClearingAndANewGeneration(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			old := watch(t, tc.before)
-			observe(old, 1, sighting{count: 3})
+			for i, e := range []sighting{{count: 3}, {arrives: 55 * m}} {
+				if e.arrives <= tc.changed {
+					observe(old, plan.Position(i+1), e)
+				}
+			}
 			old.Advance(since(tc.changed))
 			inherited := plan.NewWatch(compiled(t, tc.after.condition()))
-			inherited.Inherit(old)
+			inherited.Inherit(old, 0)
 			check(t, "inherited", tell(inherited.Advance(since(9*h))), tc.want)
 			restarted := restore(t, compiled(t, tc.after.condition()), describe(old), nil)
 			check(t, "restarted", tell(restarted.Advance(since(9*h))), tc.want)

@@ -120,7 +120,7 @@ func TestAuto(t *testing.T) {
 			check(t, "threshold", got.Threshold, tc.want)
 			check(t, "window", got.Window(), m)
 			var status v1alpha1.NotificationConditionStatus
-			plan.NewWatch(got).Describe(&status)
+			plan.NewWatch(got).Describe(&status, 0)
 			check(t, "threshold in the status", *status.Threshold, tc.want)
 		})
 	}
@@ -158,11 +158,11 @@ func TestCompileRefuses(t *testing.T) {
 			},
 			"spec.threshold.count: 2 different computers can never be reached, as `spec.filter.computers` names only 1",
 		},
-		"more than it names, by the number of computers": {
+		"as many as it names, but there could be more computers one day": {
 			v1alpha1.NotificationConditionSpec{
-				Type: "RiskOutbreak", Filter: named("a"), Threshold: &v1alpha1.Threshold{Auto: true},
+				Type: "RiskOutbreak", Filter: named("a", "b", "c", "d", "e"), Threshold: &v1alpha1.Threshold{Auto: true},
 			},
-			"spec.threshold.count: 2 different computers can never be reached, as `spec.filter.computers` names only 1",
+			"spec.threshold.count: 10 different computers can never be reached, as `spec.filter.computers` names only 5",
 		},
 	} {
 		_, err := plan.Compile(&v1alpha1.NotificationCondition{Spec: tc.spec}, 0)

@@ -11,8 +11,12 @@ import (
 	"github.com/tocsin-dev/tocsin/internal/damper"
 )
 
-// maxCleared is how many dampers are remembered at least that have cleared. Those that have not are all remembered.
-const maxCleared = 1000
+const (
+	// maxCleared is how many dampers are remembered at least that have cleared.
+	maxCleared = 1000
+	// maxDamping is how many are remembered at most.
+	maxDamping = 20_000
+)
 
 // memory is one damper that has fired, with what it takes to go on after a restart.
 type memory struct {
@@ -43,6 +47,8 @@ type dampers struct {
 	byKey map[string]*memory
 	// most is how many there may be before those to forget are looked for.
 	most int
+	// crowded counts those that were forgotten before they had cleared.
+	crowded int64
 	// forgotten is the highest sequence number among the forgotten: one that fires anew goes on from there.
 	forgotten int64
 }
@@ -73,18 +79,33 @@ func (d *dampers) forget() {
 		key string
 		*memory
 	}
-	var cleared []candidate
+	var cleared, running []candidate
 	for key, m := range d.byKey {
-		if !m.cleared.IsZero() {
+		if m.cleared.IsZero() {
+			running = append(running, candidate{key, m})
+		} else {
 			cleared = append(cleared, candidate{key, m})
 		}
 	}
-	slices.SortFunc(cleared, func(a, b candidate) int {
-		return cmp.Or(a.LastFired.Compare(b.LastFired), cmp.Compare(a.key, b.key))
-	})
-	for _, c := range cleared[:max(0, len(cleared)-maxCleared)] {
-		delete(d.byKey, c.key)
-		d.forgotten = max(d.forgotten, c.Sequence)
+	oldest := func(of []candidate, keep int) []candidate {
+		slices.SortFunc(of, func(a, b candidate) int {
+			return cmp.Or(a.LastFired.Compare(b.LastFired), cmp.Compare(a.key, b.key))
+		})
+		return of[:max(0, len(of)-keep)]
 	}
-	d.most = 2 * max(maxCleared, len(d.byKey))
+	for _, c := range oldest(cleared, maxCleared) {
+		d.drop(c.key)
+	}
+	if len(running) >= maxDamping {
+		for _, c := range oldest(running, maxDamping/2) {
+			d.drop(c.key)
+			d.crowded++
+		}
+	}
+	d.most = min(maxDamping+maxCleared, 2*max(maxCleared, len(d.byKey)))
+}
+
+func (d *dampers) drop(key string) {
+	d.forgotten = max(d.forgotten, d.byKey[key].Sequence)
+	delete(d.byKey, key)
 }

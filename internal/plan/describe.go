@@ -15,13 +15,14 @@ import (
 // maxFailure is how long the text of an expression's error gets in the status, in characters.
 const maxFailure = 1024
 
-// Describe writes what there is to know about the Watch into a condition's status.
-func (w *Watch) Describe(status *v1alpha1.NotificationConditionStatus) {
+// Describe writes what there is to know about the Watch into a condition's status. All events up to the given one that could
+// concern it were observed.
+func (w *Watch) Describe(status *v1alpha1.NotificationConditionStatus, upTo Position) {
 	threshold := w.rule.Threshold
 	status.Threshold = &threshold
 	status.MatchedTotal, status.HeldTotal, status.FiredTotal = w.matched, w.held, w.fired
 	status.LastEvaluatedTime, status.LastFiredTime = timeOrNil(w.evaluated), timeOrNil(w.lastFired)
-	status.Checkpoint = FormatPosition(max(w.position, w.decided))
+	status.Checkpoint = FormatPosition(max(w.position, w.decided, upTo))
 	status.SkippedUpTo = FormatPosition(w.skipped)
 	status.Window = w.describeWindow()
 	status.ExpressionErrors = w.describeFailures()
@@ -54,7 +55,7 @@ func (w *Watch) describeWindow() *v1alpha1.WindowStatus {
 	if w.current == nil {
 		return nil
 	}
-	s, _ := w.current.AsOf(w.clock)
+	s := w.current.Sum(w.clock)
 	if s.Occurrences == 0 {
 		return nil
 	}
@@ -71,7 +72,8 @@ func (w *Watch) describeFailures() *v1alpha1.ExpressionErrors {
 	}
 	message := []rune(w.failures.message)
 	return &v1alpha1.ExpressionErrors{
-		Count: w.failures.count, LastTime: metav1.NewTime(w.failures.last), Event: w.failures.event,
+		Count: w.failures.count, LastTime: metav1.NewTime(w.failures.last),
+		Namespace: w.failures.namespace, Event: w.failures.event,
 		Message: string(message[:min(len(message), maxFailure)]),
 	}
 }

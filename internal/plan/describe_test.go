@@ -174,7 +174,9 @@ func TestExpressionErrors(t *testing.T) {
 		t.Errorf("the message does not say what is missing: %s", failures.Message)
 	}
 	failures.Message = ""
-	check(t, "errors", failures, v1alpha1.ExpressionErrors{Count: 3, LastTime: moment(4 * time.Second), Event: "event-5"})
+	check(t, "errors", failures, v1alpha1.ExpressionErrors{
+		Count: 3, LastTime: moment(4 * time.Second), Namespace: "security", Event: "event-5",
+	})
 	for killed := range len(events) + 1 {
 		old := failing(t)
 		log := write(nil, observe(old, 1, events[:killed]...)...)
@@ -182,7 +184,7 @@ func TestExpressionErrors(t *testing.T) {
 		observe(restarted, 1, events...)
 		check(t, fmt.Sprintf("after a restart at event %d", killed), stored(t, describe(restarted)), stored(t, want))
 		inherited := plan.NewWatch(old.Rule())
-		inherited.Inherit(old)
+		inherited.Inherit(old, 0)
 		observe(inherited, 1, events...)
 		check(t, fmt.Sprintf("after a change at event %d", killed), describe(inherited).ExpressionErrors, want.ExpressionErrors)
 	}

@@ -100,7 +100,7 @@ func TestANewGeneration(t *testing.T) {
 			for _, how := range []string{"inherited", "restarted"} {
 				next := plan.NewWatch(compiled(t, tc.after.condition()))
 				if how == "inherited" {
-					next.Inherit(old)
+					next.Inherit(old, 0)
 				} else {
 					next.Resume(stored(t, describe(old)), nil)
 				}
@@ -122,8 +122,8 @@ func TestTwoGenerationsAtOnce(t *testing.T) {
 	r := rule{2, "1m", anyComputer, "1h", perCondition}
 	old, between, next := watch(t, r), watch(t, r), watch(t, r)
 	observe(old, 1, sec("a", 0, 1, 2)...)
-	between.Inherit(old)
-	next.Inherit(between)
+	between.Inherit(old, 0)
+	next.Inherit(between, 0)
 	check(t, "told", tell(observe(next, 1, sec("a", 0, 1, 2, 3)...)), []told{})
 	status := describe(next)
 	check(t, "matched", status.MatchedTotal, 4)
@@ -156,7 +156,7 @@ func TestASuspendedCondition(t *testing.T) {
 		old := watch(t, r)
 		observe(old, 1, before...)
 		next := watch(t, r)
-		next.Inherit(old)
+		next.Inherit(old, 0)
 		next.Skip(5)
 		return next
 	}
@@ -168,7 +168,7 @@ func TestASuspendedCondition(t *testing.T) {
 	t.Run("nor does it after the condition was changed once more", func(t *testing.T) {
 		t.Parallel()
 		next := watch(t, r)
-		next.Inherit(resumed())
+		next.Inherit(resumed(), 0)
 		check(t, "told", tell(observe(next, 1, join(before, meanwhile, after)...)), want)
 	})
 	t.Run("the checkpoint tells that it was passed", func(t *testing.T) {

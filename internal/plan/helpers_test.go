@@ -218,7 +218,7 @@ func write(log []v1alpha1.Notification, firings ...plan.Firing) []v1alpha1.Notif
 
 func describe(w *plan.Watch) *v1alpha1.NotificationConditionStatus {
 	status := &v1alpha1.NotificationConditionStatus{}
-	w.Describe(status)
+	w.Describe(status, 0)
 	return status
 }
 

@@ -204,6 +204,28 @@ func TestKnownRisksSurvive(t *testing.T) {
 	}
 }
 
+// TestWhatWasThereBefore the condition stays known: it is not taken for new again when the condition is restarted or changed,
+// nor does it drive out what was seen since.
+func TestWhatWasThereBefore(t *testing.T) {
+	t.Parallel()
+	names := numbered(1500)
+	r := newRisk(1, "1m", anyComputer)
+	old := watch(t, r)
+	events := join(risks(-24*h, names...), risks(0, names[1000], "new", names[1499]))
+	check(t, "told", tell(observe(old, 1, events...)), []told{
+		{At: "1s", Reason: "ThresholdReached", Key: "new", Sequence: 1, Occurrences: 1, Computers: 1, Event: "event-1502"},
+	})
+	known := describe(old).KnownRisks
+	check(t, "known", known, append(names[501:], "new"))
+	inherited := watch(t, r)
+	inherited.Inherit(old, 0)
+	for name, next := range map[string]*plan.Watch{"after a restart": restore(t, old.Rule(), describe(old), nil), "after a change": inherited} {
+		again := join(events, risks(m, names[501], "New"))
+		check(t, "told "+name, tell(observe(next, 1, again...)), []told{})
+		check(t, "known "+name, describe(next).KnownRisks, known)
+	}
+}
+
 // TestACustomConditionBecomesNewRiskDetected: what the former type told of is not known, neither in this run nor after a
 // restart; numbers go on.
 func TestACustomConditionBecomesNewRiskDetected(t *testing.T) {
@@ -219,7 +241,7 @@ func TestACustomConditionBecomesNewRiskDetected(t *testing.T) {
 	}
 	rule := compiled(t, newRisk(1, "1m", anyComputer).condition())
 	inherited := plan.NewWatch(rule)
-	inherited.Inherit(old)
+	inherited.Inherit(old, 0)
 	restarted := restore(t, rule, describe(old), log)
 	for name, w := range map[string]*plan.Watch{"in this run": inherited, "after a restart": restarted} {
 		check(t, name, tell(observe(w, 1, events...)), want)

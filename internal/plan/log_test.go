@@ -147,6 +147,17 @@ func TestYield(t *testing.T) {
 	}
 }
 
+// TestYieldWithoutItsEvent: the API server refused a notification because of the event in it, and then the name was taken.
+func TestYieldWithoutItsEvent(t *testing.T) {
+	t.Parallel()
+	w := watch(t, rule{2, "1m", anyComputer, "1h", perCondition})
+	f := observe(w, 1, sec("a", 0, 1)...)[0]
+	f.Event = nil
+	if _, again := w.Yield(f, logged(1, 0, "1")); again {
+		t.Error("it is told again, though the damper of the other one runs")
+	}
+}
+
 // TestYieldOfATimer: the name of a notification that a timer decided is taken. The condition fires at 1s, still is reached at
 // 1h0m1s, and clears at 3h0m1s.
 func TestYieldOfATimer(t *testing.T) {

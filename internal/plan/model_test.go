@@ -28,6 +28,8 @@ type model struct {
 	known         map[string]bool
 	log           []decision
 	matched, held int64
+	// evaluated and fired are the times of the latest event and notification; never if there was none.
+	evaluated, fired int64
 }
 
 // occurrence is an event as it counts: n times at a time.
@@ -58,6 +60,7 @@ func newModel(w wish) *model {
 	m := &model{
 		count: int64(w.count), width: millis(length(string(w.window))), period: period[w.damper], scope: w.scope, per: w.per,
 		cleared: w.cleared, once: w.once, dampers: map[string]*modelDamper{}, known: map[string]bool{},
+		evaluated: never, fired: never,
 	}
 	if m.once {
 		m.period, m.per = 0, perRisk
@@ -86,8 +89,12 @@ func (m *model) observe(s sighting) {
 			e.at = min(arrival, millis(*said))
 		}
 	}
-	if arrival < 0 || m.once && e.risk == "" { // before the condition; or no risk
+	if arrival < 0 { // before the condition
 		m.known[e.risk] = true
+		return
+	}
+	m.evaluated = max(m.evaluated, arrival)
+	if m.once && e.risk == "" {
 		return
 	}
 	m.advance(arrival)
@@ -133,7 +140,7 @@ func (m *model) discover(e occurrence, now int64) {
 	m.events = append(m.events, e)
 	from, to := m.fullestAround(m.group(e), e.at, now)
 	if in := m.within(m.group(e), from, to); m.measure(in) >= m.count {
-		m.known[e.risk] = true
+		m.known[e.risk], m.fired = true, now
 		m.log = append(m.log, decision{
 			At: now, Reason: v1alpha1.TriggerThresholdReached, Key: e.risk, Sequence: 1, Occurrences: total(in), Computers: len(computers(in)),
 		})
@@ -219,6 +226,7 @@ func (m *model) fire(key string, d *modelDamper, reason v1alpha1.TriggerReason, 
 		At: now, Reason: reason, Key: key, Sequence: d.sequence, Held: d.held, Occurrences: total(in), Computers: len(computers(in)),
 	})
 	d.fired, d.held, d.until, d.quiet = now, 0, never, never
+	m.fired = now
 	if m.period > 0 {
 		d.until = now + m.period
 	}

@@ -7,6 +7,8 @@ import (
 	"testing"
 	"time"
 
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
 	"github.com/tocsin-dev/tocsin/api/v1alpha1"
 	"github.com/tocsin-dev/tocsin/internal/match"
 	"github.com/tocsin-dev/tocsin/internal/plan"
@@ -30,13 +32,17 @@ func decisions(firings []plan.Firing) []decision {
 func states(status *v1alpha1.NotificationConditionStatus) map[string]damperState {
 	list := map[string]damperState{}
 	for _, d := range status.Dampers {
-		state := damperState{Sequence: d.Sequence, Held: d.Held, Quiet: never}
-		if d.ClearedTime != nil {
-			state.Quiet = millis(d.ClearedTime.Sub(t0))
-		}
-		list[d.Key] = state
+		list[d.Key] = damperState{Sequence: d.Sequence, Held: d.Held, Quiet: whenever(d.ClearedTime)}
 	}
 	return list
+}
+
+// whenever is a time of a status as the model has it.
+func whenever(t *metav1.Time) int64 {
+	if t == nil {
+		return never
+	}
+	return millis(t.Sub(t0))
 }
 
 // live plays a story as a manager lives it: timers go off between the events.
@@ -72,6 +78,8 @@ func TestEngineIsTheModel(t *testing.T) {
 		check(t, "matched", status.MatchedTotal, truth.matched)
 		check(t, "held since the beginning", status.HeldTotal, truth.held)
 		check(t, "fired", status.FiredTotal, int64(len(truth.log)))
+		check(t, "last evaluated", whenever(status.LastEvaluatedTime), truth.evaluated)
+		check(t, "last fired", whenever(status.LastFiredTime), truth.fired)
 		check(t, "dampers", states(status), truth.states())
 		if status.DamperUntil != nil {
 			t.Errorf("a damper runs until %s, long after everything", status.DamperUntil)

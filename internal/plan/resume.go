@@ -23,7 +23,7 @@ func (w *Watch) Resume(status *v1alpha1.NotificationConditionStatus, log []v1alp
 	w.matched, w.held, w.fired = status.MatchedTotal, status.HeldTotal, status.FiredTotal
 	w.evaluated, w.lastFired = timeOf(status.LastEvaluatedTime), timeOf(status.LastFiredTime)
 	if f := status.ExpressionErrors; f != nil {
-		w.failures = failures{f.Count, f.LastTime.Time, f.Event, f.Message}
+		w.failures = failures{f.Count, f.LastTime.Time, f.Namespace, f.Event, f.Message}
 	}
 	if len(status.Dampers) == maxDampers { // what those without room held is counted again
 		w.unlisted = later(w.evaluated, w.lastFired)
@@ -130,10 +130,11 @@ func (w *Watch) restore(key string, m *memory) {
 	w.schedule(key, m)
 }
 
-// Inherit goes on from the Watch of an earlier generation of the same condition: its dampers stay, and events that it has
-// seen only fill the windows of the new one. What it skipped stays left out.
-func (w *Watch) Inherit(old *Watch) {
-	w.decided = max(old.position, old.decided)
+// Inherit goes on from the Watch of an earlier generation of the same condition: its dampers stay, and events up to the given
+// one, which it has seen or would have seen had they concerned it, only fill the windows of the new one. What it skipped
+// stays left out.
+func (w *Watch) Inherit(old *Watch, upTo Position) {
+	w.decided = max(old.position, old.decided, upTo)
 	w.Skip(old.skipped)
 	w.matched, w.held, w.fired = old.matched, old.held, old.fired
 	w.evaluated, w.lastFired, w.failures, w.unlisted = old.evaluated, old.lastFired, old.failures, old.unlisted
@@ -180,7 +181,7 @@ func (w *Watch) Yield(f Firing, existing *v1alpha1.Notification) (Firing, bool) 
 		}
 		w.restore(f.Key, m)
 	}
-	if !covered {
+	if !covered && f.Event != nil { // else it was refused: nobody knows how many it told of
 		held := entry(f.Event, f.Time).Count
 		m.Held += held
 		w.held += held

@@ -49,7 +49,7 @@ func TestSkippedEventsDoNotCountAfterARestartEither(t *testing.T) {
 	first := plan.NewWatch(rule)
 	first.Skip(2)
 	var status v1alpha1.NotificationConditionStatus
-	first.Describe(&status)
+	first.Describe(&status, 0)
 
 	second := plan.NewWatch(rule)
 	second.Resume(&status, nil)

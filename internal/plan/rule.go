@@ -5,6 +5,7 @@ package plan
 import (
 	"cmp"
 	"fmt"
+	"math"
 	"strings"
 	"time"
 
@@ -69,8 +70,12 @@ func Compile(condition *v1alpha1.NotificationCondition, computers int32) (*Rule,
 	}, nil
 }
 
-// reachable refuses a threshold of more different computers than the filter lets through.
+// reachable refuses a threshold of more different computers than the filter lets through; with threshold.auto, one that could
+// become so.
 func reachable(spec *v1alpha1.NotificationConditionSpec, effective v1alpha1.EffectiveThreshold) error {
+	if effective.Computers != nil {
+		effective.Count = preset.Auto(math.MaxInt32)
+	}
 	if effective.Scope != v1alpha1.ScopeDistinctComputers || spec.Filter == nil || len(spec.Filter.Computers) == 0 {
 		return nil
 	}

@@ -3,6 +3,8 @@
 package plan
 
 import (
+	"cmp"
+	"slices"
 	"time"
 
 	"github.com/tocsin-dev/tocsin/api/v1alpha1"
@@ -32,15 +34,20 @@ func (l *latest) note(event *v1alpha1.SecurityEvent, at time.Time) {
 	}
 }
 
+// maxTallies is how many windows of one condition are kept.
+const maxTallies = 10_000
+
 // minSweep is how many tallies there may be before those that are empty are looked for.
 const minSweep = 64
 
 // tallies are the tallies of one condition, by risk and computer. As the names come from events, there is no end of them:
-// a tally in which nothing is left is forgotten.
+// a tally in which nothing is left is forgotten, and of too many those in which nothing happened for longest.
 type tallies struct {
 	threshold window.Threshold
 	groups    map[string]map[string]*tally
 	n, sweep  int
+	// crowded counts those that were forgotten although something was left in them.
+	crowded int64
 }
 
 func newTallies(threshold window.Threshold) tallies {
@@ -55,7 +62,10 @@ func (ts *tallies) get(g group, horizon time.Time) *tally {
 	}
 	if ts.n >= ts.sweep {
 		ts.forget(horizon)
-		ts.sweep = max(minSweep, 2*ts.n)
+		if ts.n >= maxTallies {
+			ts.thin(maxTallies / 2)
+		}
+		ts.sweep = min(maxTallies, max(minSweep, 2*ts.n))
 	}
 	if ts.groups[g.risk] == nil {
 		ts.groups[g.risk] = map[string]*tally{}
@@ -77,5 +87,30 @@ func (ts *tallies) forget(horizon time.Time) {
 		if len(computers) == 0 {
 			delete(ts.groups, risk)
 		}
+	}
+}
+
+// thin keeps that many, in which something happened last.
+func (ts *tallies) thin(keep int) {
+	type place struct {
+		group
+		at time.Time
+	}
+	var places []place
+	for risk, computers := range ts.groups {
+		for computer, t := range computers {
+			places = append(places, place{group{computer, risk}, t.latest.at})
+		}
+	}
+	slices.SortFunc(places, func(a, b place) int {
+		return cmp.Or(b.at.Compare(a.at), cmp.Compare(a.risk, b.risk), cmp.Compare(a.computer, b.computer))
+	})
+	for _, p := range places[keep:] {
+		delete(ts.groups[p.risk], p.computer)
+		if len(ts.groups[p.risk]) == 0 {
+			delete(ts.groups, p.risk)
+		}
+		ts.n--
+		ts.crowded++
 	}
 }

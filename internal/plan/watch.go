@@ -83,10 +83,9 @@ type Watch struct {
 
 // failures are events for which the filter's expression could not be evaluated.
 type failures struct {
-	count   int64
-	last    time.Time
-	event   string
-	message string
+	count                     int64
+	last                      time.Time
+	namespace, event, message string
 }
 
 // NewWatch begins to follow a condition, after what is known of it: see Resume.
@@ -99,6 +98,9 @@ func (w *Watch) Rule() *Rule { return w.rule }
 
 // Held is the number of occurrences that dampers have held.
 func (w *Watch) Held() int64 { return w.held }
+
+// Crowded is the number of windows and dampers that were forgotten too early, as there were too many names.
+func (w *Watch) Crowded() int64 { return w.tallies.crowded + w.dampers.crowded }
 
 // Observe takes the next event and returns what is to be told: what dampers ended with by its arrival, and what itself
 // sets off. Events at or before the Watch's position are ignored.
@@ -118,7 +120,9 @@ func (w *Watch) Observe(event *Event) (match.Verdict, []Firing) {
 	}
 	w.evaluated = later(w.evaluated, event.arrival())
 	if verdict == match.ExpressionFailed && event.Position > w.decided {
-		w.failures = failures{w.failures.count + 1, event.arrival(), event.Object.Name, err.Error()}
+		w.failures = failures{
+			w.failures.count + 1, event.arrival(), event.Object.Namespace, event.Object.Name, err.Error(),
+		}
 	}
 	if verdict != match.Matched {
 		return verdict, nil

@@ -51,7 +51,12 @@ type Group struct {
 	Oldest time.Time
 	// NotBefore is the earliest time at which one of them may be deleted. Zero: at any.
 	NotBefore time.Time
+	// RefusedUntil is until when it makes no sense to try, as a deletion was refused. Zero: none was.
+	RefusedUntil time.Time
 }
+
+// when is the earliest time at which one of the group may be deleted.
+func (g Group) when() time.Time { return later(g.NotBefore, g.RefusedUntil) }
 
 // Ledger lists what is kept. Nothing that it does costs more the more is kept.
 type Ledger struct {

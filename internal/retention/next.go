@@ -49,9 +49,9 @@ type Decision struct {
 // Next decides what is to be done next about the groups. The verb that was done before tells whether shedding has begun:
 // it begins a tenth above a limit and goes on as long as whole batches are too many.
 //
-// When there are too many, what goes first is finished; then of the lowest severity; then of the namespace that holds most
-// of those, so that one namespace's storm does not push out what another one holds; then the oldest. What may not be
-// deleted yet is waited for; nothing else goes in its stead.
+// When there are too many, what goes first is of the lowest severity; of those, of the namespace that holds most, so that
+// one namespace's storm does not push out what another one holds; there, what is finished; then the oldest. What may not be
+// deleted yet is waited for; nothing else goes in its stead, unless its deletion was refused.
 func (p Policy) Next(groups []Group, before Verb, now time.Time) Decision {
 	next := p.expire(groups)
 	if thin := p.thin(groups, before, now); thin.Verb != Keep {
@@ -67,7 +67,7 @@ func (p Policy) Next(groups []Group, before Verb, now time.Time) Decision {
 func (p Policy) expire(groups []Group) Decision {
 	next := Decision{Verb: Keep}
 	for _, g := range groups {
-		at := later(g.Oldest.Add(p.Ages.Of(g.Severity)), g.NotBefore)
+		at := later(g.Oldest.Add(p.Ages.Of(g.Severity)), g.when())
 		if g.Stage == Finished && (next.Verb == Keep || at.Before(next.At)) {
 			next = Decision{Verb: Expire, Reason: Age, Key: g.Key, Number: 1, At: at}
 		}
@@ -91,15 +91,15 @@ func (p Policy) thin(groups []Group, before Verb, now time.Time) Decision {
 		reason = Memory
 	}
 	far := p.FarOver(number, bytes)
-	first := slices.MinFunc(groups, func(a, b Group) int { return goesFirst(a, b, reason) })
-	if first.Stage == Unfinished && !far {
+	first, found := goesFirst(groups, reason, now)
+	if !found || first.Stage == Unfinished && !far {
 		return Decision{Verb: Keep}
 	}
 	excess := number - p.Limit
 	if reason == Memory {
 		excess = int((bytes - p.MemoryLimit) * int64(first.Number) / max(1, first.Bytes))
 	}
-	d := Decision{Verb: Trim, Reason: reason, Key: first.Key, Number: 1, At: later(now, first.NotBefore)}
+	d := Decision{Verb: Trim, Reason: reason, Key: first.Key, Number: 1, At: later(now, first.when())}
 	if far || before == Shed && excess >= p.Batch {
 		d.Verb, d.Number = Shed, p.batch(first, excess)
 	}
@@ -125,14 +125,44 @@ func (p Policy) batch(g Group, excess int) int {
 	return max(1, min(excess, p.Batch, g.Number))
 }
 
-// goesFirst orders groups by what goes first; where memory is short, by the bytes that a namespace holds.
-func goesFirst(a, b Group, reason Reason) int {
-	most := cmp.Compare(b.Number, a.Number)
-	if reason == Memory {
-		most = cmp.Compare(b.Bytes, a.Bytes)
+// goesFirst finds the group that goes first, among those whose deletion was not refused, or of them the one that may be tried
+// again first. Where memory is short, what counts is the bytes that a namespace holds.
+func goesFirst(groups []Group, reason Reason, now time.Time) (Group, bool) {
+	holds := func(g Group) (sum int64) {
+		for _, other := range groups {
+			switch {
+			case other.Severity != g.Severity || other.Namespace != g.Namespace:
+			case reason == Memory:
+				sum += other.Bytes
+			default:
+				sum += int64(other.Number)
+			}
+		}
+		return sum
 	}
-	return cmp.Or(cmp.Compare(a.Stage, b.Stage), cmp.Compare(a.Severity.Number(), b.Severity.Number()),
-		most, a.Oldest.Compare(b.Oldest), cmp.Compare(a.Namespace, b.Namespace))
+	oldest := func(g Group) time.Time {
+		first := g.Oldest
+		for _, other := range groups {
+			if other.Severity == g.Severity && other.Namespace == g.Namespace && other.Oldest.Before(first) {
+				first = other.Oldest
+			}
+		}
+		return first
+	}
+	refused := func(g Group) int {
+		if g.RefusedUntil.After(now) {
+			return 1
+		}
+		return 0
+	}
+	if len(groups) == 0 {
+		return Group{}, false
+	}
+	return slices.MinFunc(groups, func(a, b Group) int {
+		return cmp.Or(cmp.Compare(refused(a), refused(b)), cmp.Compare(a.Severity.Number(), b.Severity.Number()),
+			cmp.Compare(holds(b), holds(a)), oldest(a).Compare(oldest(b)), cmp.Compare(a.Namespace, b.Namespace),
+			cmp.Compare(a.Stage, b.Stage))
+	}), true
 }
 
 func later(a, b time.Time) time.Time {

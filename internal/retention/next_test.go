@@ -35,6 +35,11 @@ func notBefore(g retention.Group, minutesAhead int) retention.Group {
 	return g
 }
 
+func refused(g retention.Group, minutesAhead int) retention.Group {
+	g.RefusedUntil = ago(-minutesAhead)
+	return g
+}
+
 func heavy(g retention.Group, bytes int64) retention.Group {
 	g.Bytes = bytes
 	return g
@@ -98,7 +103,10 @@ func TestNext(t *testing.T) {
 		"where both are exceeded, the limit by number comes first": {groups{heavy(group(key("a", info), 103, 10), 9000)}, "", shed(key("a", info), retention.Number, 3)},
 		"the limit by number is the reason where both hold":        {groups{heavy(group(key("a", info), 101, 10), 2001)}, "", trim(key("a", info), retention.Number)},
 		"what is not finished does not go by age":                  {groups{group(unfinished("a", info), 5, 600)}, "", keep},
-		"what is finished goes before it, whatever severity":       {groups{group(unfinished("a", info), 90, 10), group(key("a", critical), 15, 10)}, "", trim(key("a", critical), retention.Number)},
+		"what is more severe does not go in its stead":             {groups{group(unfinished("a", info), 90, 10), group(key("a", critical), 15, 10)}, "", expire(key("a", critical), 230)},
+		"nor what another namespace holds of the same severity":    {groups{group(unfinished("storm", info), 150, 10), group(key("b", info), 9, 10)}, "", shed(unfinished("storm", info), retention.Number, 1)},
+		"what is finished goes before it in its namespace":         {groups{group(unfinished("a", info), 90, 10), group(key("a", info), 15, 10)}, "", trim(key("a", info), retention.Number)},
+		"where deletions are refused, others go":                   {groups{refused(group(key("storm", info), 150, 10), 3), group(key("b", info), 9, 10)}, "", shed(key("b", info), retention.Number, 5)},
 		"a few too many that are not finished are kept":            {groups{group(unfinished("a", info), 110, 10)}, "", keep},
 		"also when shedding had begun":                             {groups{group(unfinished("a", info), 110, 10)}, retention.Shed, keep},
 		"of far too many that are not finished, one goes":          {groups{group(unfinished("a", warning), 60, 10), group(unfinished("b", info), 51, 10)}, "", shed(unfinished("b", info), retention.Number, 1)},

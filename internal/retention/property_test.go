@@ -44,13 +44,15 @@ func (h *heap) farTooMany() bool {
 	return 10*len(h.items) > 11*h.policy.Limit || 10*h.bytes() > 11*h.policy.MemoryLimit
 }
 
-// holds is how much of a severity and stage a namespace holds.
+// holds is how much of a severity a namespace holds.
 func (h *heap) holds(like retention.Item, by retention.Reason) int64 {
 	var sum int64
 	for _, i := range h.items {
-		if i.Key == like.Key && by == retention.Memory {
+		switch {
+		case i.Severity != like.Severity || i.Namespace != like.Namespace:
+		case by == retention.Memory:
 			sum += i.Bytes
-		} else if i.Key == like.Key {
+		default:
 			sum++
 		}
 	}
@@ -81,19 +83,42 @@ func (h *heap) wrong(gone retention.Item, d retention.Decision, now time.Time) s
 		case d.Reason == retention.Age && other.Stage == retention.Finished && h.expiry(other).Before(h.expiry(gone)):
 			return "goes before one that reached its age before"
 		case d.Reason == retention.Age:
-		case other.Stage < gone.Stage:
-			return "goes, not finished, before one that is finished"
-		case other.Stage == gone.Stage && other.Severity.Number() < gone.Severity.Number():
+		case other.Severity.Number() < gone.Severity.Number():
 			return "goes before one of a lower severity"
-		case other.Stage == gone.Stage && other.Severity == gone.Severity && d.Number == 1 &&
-			h.holds(other, d.Reason) > h.holds(gone, d.Reason):
+		case other.Severity == gone.Severity && d.Number == 1 && h.holds(other, d.Reason) > h.holds(gone, d.Reason):
 			return "goes although another namespace holds more"
+		case other.Severity == gone.Severity && other.Namespace == gone.Namespace && other.Stage < gone.Stage:
+			return "goes, not finished, before one that is finished"
 		}
 	}
 	if gone.Stage == retention.Unfinished && !h.farTooMany() {
 		return "goes, not finished, although there are not far too many"
 	}
 	return ""
+}
+
+// waits says whether what goes first is not finished: of some severity and namespace that goes first, for either reason,
+// nothing is.
+func (h *heap) waits() bool {
+	for _, by := range []retention.Reason{retention.Number, retention.Memory} {
+		first := slices.MinFunc(h.items, func(a, b retention.Item) int {
+			return cmp.Or(cmp.Compare(a.Severity.Number(), b.Severity.Number()), cmp.Compare(h.holds(b, by), h.holds(a, by)))
+		})
+		most := h.holds(first, by)
+		for _, i := range h.items {
+			if i.Severity == first.Severity && h.holds(i, by) == most && !h.finishedIn(i) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// finishedIn says whether anything of the item's severity and namespace is finished.
+func (h *heap) finishedIn(like retention.Item) bool {
+	return slices.ContainsFunc(h.items, func(i retention.Item) bool {
+		return i.Severity == like.Severity && i.Namespace == like.Namespace && i.Stage == retention.Finished
+	})
 }
 
 func (h *heap) remove(uid types.UID) {
@@ -118,7 +143,7 @@ func (h *heap) pick(d retention.Decision, r *rand.Rand) []retention.Item {
 // TestWhatGoes plays arrivals, the end of deliveries and the passing of time, and looks at each deletion.
 func TestWhatGoes(t *testing.T) {
 	t.Parallel()
-	for seed := range uint64(60) {
+	for seed := range uint64(40) {
 		t.Run(fmt.Sprint(seed), func(t *testing.T) {
 			t.Parallel()
 			r := rand.New(rand.NewPCG(seed, 7))
@@ -129,7 +154,7 @@ func TestWhatGoes(t *testing.T) {
 					Limit: 10 + r.IntN(40), MemoryLimit: 1 << (9 + r.IntN(6)), Batch: r.IntN(30),
 				}},
 			}
-			for range 150 {
+			for range 80 {
 				g.play()
 				g.tidy()
 			}
@@ -223,7 +248,7 @@ func (g *game) finished(d retention.Decision) {
 		g.t.Fatalf("waits until %s, want %s", d.At, first)
 	case !first.IsZero() && !first.After(g.now):
 		g.t.Fatalf("one has reached its age and stays")
-	case g.heap.tooMany() && !first.IsZero():
+	case g.heap.tooMany() && !first.IsZero() && !g.heap.waits():
 		g.t.Fatalf("%d of %d bytes are too many, and stay", len(g.heap.items), g.heap.bytes())
 	case g.heap.farTooMany():
 		g.t.Fatalf("%d of %d bytes are far too many, and stay", len(g.heap.items), g.heap.bytes())

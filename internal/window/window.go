@@ -148,10 +148,33 @@ func (w *Window) Empty() bool { return len(w.entries) == 0 }
 // Clear drops everything: counting starts anew.
 func (w *Window) Clear() { w.entries, w.marks = nil, nil }
 
-// AsOf summarises (now-Width, now] and says whether the threshold is reached there.
+// AsOf says whether the threshold is reached in (now-Width, now], and if so, summarises that.
 func (w *Window) AsOf(now time.Time) (Summary, bool) {
 	from, to := w.bounds(now)
+	if !w.could(from, to) {
+		return Summary{End: now}, false
+	}
 	return w.sum(from, to, now)
+}
+
+// Sum summarises (now-Width, now], reached or not.
+func (w *Window) Sum(now time.Time) Summary {
+	from, to := w.bounds(now)
+	s, _ := w.sum(from, to, now)
+	return s
+}
+
+// could says whether the threshold could be reached among these entries. It costs little, and nearly always says no where it
+// is not: most events reach nothing.
+func (w *Window) could(from, to int) bool {
+	if w.threshold.Distinct {
+		return int64(to-from) >= w.threshold.Count
+	}
+	var n int64
+	for i := from; i < to && n < w.threshold.Count; i++ {
+		n += w.entries[i].Count
+	}
+	return n >= w.threshold.Count
 }
 
 // Holds says whether something happened on the computer in (now-Width, now].
@@ -161,10 +184,13 @@ func (w *Window) Holds(computer string, now time.Time) bool {
 	return slices.ContainsFunc(w.entries[from:to], func(e Entry) bool { return e.computer == computer })
 }
 
-// Around looks at every window of the threshold's width that contains the given time and ends by now. It summarises the
-// fullest, the earliest of equals, and says whether the threshold is reached there.
+// Around looks at every window of the threshold's width that contains the given time and ends by now. It says whether the
+// threshold is reached in the fullest, the earliest of equals, and if so, summarises that.
 func (w *Window) Around(at, now time.Time) (Summary, bool) {
 	from, to := w.bounds(at)
+	if !w.could(from, w.after(earlier(now, at.Add(w.threshold.Width)))) {
+		return Summary{End: at}, false
+	}
 	held := measure{distinct: w.threshold.Distinct}
 	for _, e := range w.entries[from:to] {
 		held.add(e)
@@ -187,6 +213,13 @@ func (w *Window) Around(at, now time.Time) (Summary, bool) {
 		}
 	}
 	return w.sum(bestFrom, bestTo, bestEnd)
+}
+
+func earlier(a, b time.Time) time.Time {
+	if a.Before(b) {
+		return a
+	}
+	return b
 }
 
 // bounds returns the range of entries in (end-Width, end].

@@ -34,7 +34,7 @@ const (
 	// namespace is where all of the measuring happens.
 	namespace = "bench"
 	operator  = "tocsin-system"
-	// patience is how long to wait for what takes a moment, on a machine that has other things to do.
+	// patience is how long to wait while nothing happens, on a machine that has other things to do.
 	patience = 2 * time.Minute
 	// poll is how often to look whether something has happened.
 	poll = 20 * time.Millisecond
@@ -194,12 +194,19 @@ func (c *cluster) conditions(ctx context.Context, conditions ...*v1alpha1.Notifi
 	return nil
 }
 
-// clearEvents deletes all events, so that every round begins with none.
+// clearEvents deletes all events, so that every round begins with none. When they are many, one request is not enough.
 func (c *cluster) clearEvents(ctx context.Context) error {
-	if err := c.client.DeleteAllOf(ctx, &v1alpha1.SecurityEvent{}, client.InNamespace(namespace)); err != nil {
-		return fmt.Errorf("deleting the events: %w", err)
-	}
-	return nil
+	return until(ctx, "deleting the events", func(ctx context.Context) error {
+		err := c.client.DeleteAllOf(ctx, &v1alpha1.SecurityEvent{}, client.InNamespace(namespace))
+		if err == nil {
+			return nil
+		}
+		var left v1alpha1.SecurityEventList
+		if listErr := c.client.List(ctx, &left, client.InNamespace(namespace), client.Limit(1)); listErr != nil {
+			return errors.Join(err, listErr)
+		}
+		return fmt.Errorf("%d are left after one more: %w", ptr.Deref(left.RemainingItemCount, 0), err)
+	})
 }
 
 // clear deletes all events, conditions and notifications.
@@ -228,11 +235,14 @@ func (b *bench) cleanUp() error {
 	return os.RemoveAll(c.dir)
 }
 
-// until asks again and again until there is no error left, for a while. The last error says what was there instead.
+// until asks again and again until there is no error left, or the error has been the same for a while.
 func until(ctx context.Context, what string, ask func(context.Context) error) error {
-	deadline := time.Now().Add(patience)
+	deadline, last := time.Now().Add(patience), ""
 	for {
 		err := ask(ctx)
+		if err != nil && err.Error() != last {
+			deadline, last = time.Now().Add(patience), err.Error()
+		}
 		switch {
 		case err == nil:
 			return nil

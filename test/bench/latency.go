@@ -220,12 +220,14 @@ func (s *stream) await(ctx context.Context, c *cluster) error {
 		s.mu.Lock()
 		defer s.mu.Unlock()
 		maps.Copy(s.mailed, c.mail.take())
+		left := 0
 		for computer := range s.asked {
-			for _, what := range []map[string]time.Time{s.noticed, s.mailed, s.recorded} {
-				if what[computer].IsZero() {
-					return errors.Join(fmt.Errorf("%s is not told, or that is not stored", computer), c.manager.alive())
-				}
+			if s.noticed[computer].IsZero() || s.mailed[computer].IsZero() || s.recorded[computer].IsZero() {
+				left++
 			}
+		}
+		if left > 0 {
+			return errors.Join(fmt.Errorf("%d of %d are not told, or that is not stored", left, len(s.asked)), c.manager.alive())
 		}
 		return nil
 	})

@@ -9,6 +9,9 @@ import (
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/tocsin-dev/tocsin/api/v1alpha1"
+	applyv1alpha1 "github.com/tocsin-dev/tocsin/api/v1alpha1/applyconfiguration/api/v1alpha1"
 )
 
 // An event is what was seen: nobody changes it, not even its labels, as its place in the order of events would change with
@@ -36,6 +39,22 @@ func TestEventsAreNotChanged(t *testing.T) {
 			attempts++
 			tc.change()
 			return k8s.Client.Update(ctx, event)
+		})
+	}
+	forbidden(t, "another owner of its fields", "may not be changed", func(ctx context.Context) error {
+		applied := applyv1alpha1.SecurityEvent(event.Name, ns).WithSpec(applyv1alpha1.SecurityEventSpec().WithTitle(event.Spec.Title))
+		return k8s.Client.Apply(ctx, applied, client.FieldOwner("somebody-"+strconv.Itoa(attempts)))
+	})
+	for name, set := range map[string]func(*v1alpha1.SecurityEvent){
+		"finalizers": func(e *v1alpha1.SecurityEvent) { e.Finalizers = []string{"example.com/keep"} },
+		"owners": func(e *v1alpha1.SecurityEvent) {
+			e.OwnerReferences = []metav1.OwnerReference{{APIVersion: "v1", Kind: "ConfigMap", Name: "x", UID: "x"}}
+		},
+	} {
+		forbidden(t, "a new event with "+name, "may not be set", func(ctx context.Context) error {
+			fresh := detection(ns, "ws-2")
+			set(fresh)
+			return k8s.Client.Create(ctx, fresh)
 		})
 	}
 	k8s.Get(t, event)

@@ -505,6 +505,9 @@ var schemaYAML = typed.YAMLObject(`types:
     - name: message
       type:
         scalar: string
+    - name: namespace
+      type:
+        scalar: string
 - name: com.github.tocsin-dev.tocsin.api.v1alpha1.FirewallRule
   map:
     fields:

@@ -18,6 +18,8 @@ type ExpressionErrorsApplyConfiguration struct {
 	Count *int64 `json:"count,omitempty"`
 	// lastTime is when the latest of them was created.
 	LastTime *v1.Time `json:"lastTime,omitempty"`
+	// namespace of the latest of them.
+	Namespace *string `json:"namespace,omitempty"`
 	// event is the name of the latest of them.
 	Event *string `json:"event,omitempty"`
 	// message says what could not be evaluated.
@@ -43,6 +45,14 @@ func (b *ExpressionErrorsApplyConfiguration) WithCount(value int64) *ExpressionE
 // If called multiple times, the LastTime field is set to the value of the last call.
 func (b *ExpressionErrorsApplyConfiguration) WithLastTime(value v1.Time) *ExpressionErrorsApplyConfiguration {
 	b.LastTime = &value
+	return b
+}
+
+// WithNamespace sets the Namespace field in the declarative configuration to the given value
+// and returns the receiver, so that objects can be built by chaining "With" function invocations.
+// If called multiple times, the Namespace field is set to the value of the last call.
+func (b *ExpressionErrorsApplyConfiguration) WithNamespace(value string) *ExpressionErrorsApplyConfiguration {
+	b.Namespace = &value
 	return b
 }
 

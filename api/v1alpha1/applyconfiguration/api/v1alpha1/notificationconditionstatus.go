@@ -41,7 +41,7 @@ type NotificationConditionStatusApplyConfiguration struct {
 	// expressionErrors tells of events for which `filter.expression` could not be evaluated; such an event does not match.
 	ExpressionErrors *ExpressionErrorsApplyConfiguration `json:"expressionErrors,omitempty"`
 	// knownRisks are the names that a condition of type NewRiskDetected knows, the one told last at the end, at most 1000:
-	// beyond that, the one known longest is forgotten and would be told again.
+	// beyond that, the one known longest is forgotten, and is told again once its notification is deleted.
 	KnownRisks []string `json:"knownRisks,omitempty"`
 	// dampers are the state of the condition's dampers, newest first, at most 100. Empty before it first fired.
 	Dampers []DamperStatusApplyConfiguration `json:"dampers,omitempty"`
