@@ -171,6 +171,7 @@ func (e *Evaluator) inStep(*http.Request) error {
 
 // step does what is due and returns when it is to be called again, or zero for not before something happens.
 func (e *Evaluator) step(ctx context.Context) time.Time {
+	now := e.clock.Now() // what has come in by now is in the queue
 	for _, r := range e.events.take() {
 		if ctx.Err() != nil {
 			return time.Time{}
@@ -178,7 +179,7 @@ func (e *Evaluator) step(ctx context.Context) time.Time {
 		e.observe(r)
 		e.write(ctx)
 	}
-	deadline := e.advance()
+	deadline := e.advance(now.Add(-inFlight))
 	retry := e.write(ctx)
 	e.confirm()
 	return earliest(deadline, retry, e.flush())
@@ -211,10 +212,9 @@ func (e *Evaluator) observe(r record) {
 }
 
 // advance decides about what has become due and returns when it is to be called for the next.
-func (e *Evaluator) advance() time.Time {
+func (e *Evaluator) advance(now time.Time) time.Time {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	now := e.clock.Now().Add(-inFlight)
 	for len(e.due) > 0 {
 		next := e.due[0]
 		due, ok := next.follower.watch.NextDue()
