@@ -50,6 +50,8 @@ func (u used) since(earlier used) used {
 type round struct {
 	events int
 	rate   float64
+	// behind is how long, in seconds, the manager went on evaluating after the last create.
+	behind float64
 	used   used
 }
 
@@ -157,9 +159,11 @@ func (b *bench) createFor(ctx context.Context, withManager bool) (round, error) 
 	}
 	r := round{events: events, rate: float64(events) / time.Since(started).Seconds()}
 	if withManager {
+		ended := time.Now()
 		if err := b.cluster.manager.evaluated(ctx, events+warming); err != nil {
 			return round{}, err
 		}
+		r.behind = time.Since(ended).Seconds()
 	}
 	after, err := b.used(ctx)
 	if err != nil {
@@ -197,6 +201,7 @@ func (b *bench) createsTable(without, with []round) table {
 	}
 	row("creates/s", func(r round) float64 { return r.rate }, whole)
 	t.add("ratio of a pair", "", ratio.text(twoDigits), "at least 0.9")
+	t.add("the manager is behind at the end", "", of(with, func(r round) float64 { return r.behind }).text(milliseconds), "–")
 	row("processor, for 1,000 events: API server", each(func(u used) float64 { return u.apiServer }), milliseconds)
 	row("… reporters", each(func(u used) float64 { return u.reporters }), milliseconds)
 	t.add("… manager", "", of(with, each(func(u used) float64 { return u.manager })).text(milliseconds), "–")
