@@ -159,8 +159,9 @@ func TestEventLogOffersWhatWasEvaluated(t *testing.T) {
 			{"evaluated", (*eventLog).settle, 2, 0},
 		},
 		"nor one that was to go when it was listed": {
-			{"stored", func(l *eventLog) { _ = l.Replace([]any{leaving(stored("a", "ns", "1", noon))}, "1") }, 0, 0},
-			{"evaluated", evaluated, 1, 0},
+			{"stored, and not evaluated: it has lost its place", func(l *eventLog) {
+				_ = l.Replace([]any{leaving(stored("a", "ns", "1", noon))}, "1")
+			}, 1, 0},
 		},
 		"an event that was changed was there before its position": {
 			{"a list", func(l *eventLog) { list(l); evaluated(l) }, 10, 2},

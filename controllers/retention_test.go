@@ -533,7 +533,7 @@ func notifications(t *testing.T, s *store) {
 	}
 	var pending []*v1alpha1.Notification
 	for range 2 {
-		pending = append(pending, log(v1alpha1.SeverityInfo, v1alpha1.Delivery{Channel: "missing"}))
+		pending = append(pending, log(v1alpha1.SeverityWarning, v1alpha1.Delivery{Channel: "missing"}))
 		log(v1alpha1.SeverityCritical)
 	}
 	expired := log(v1alpha1.SeverityInfo)
@@ -559,8 +559,8 @@ func notifications(t *testing.T, s *store) {
 	for _, n := range s.Notifications(t, ns) {
 		left[n.Spec.Severity]++
 	}
-	if left[v1alpha1.SeverityInfo] != 2 || left[v1alpha1.SeverityWarning] != 2 || left[v1alpha1.SeverityCritical] != 2 {
-		t.Errorf("left are %v, want 2 of each", left)
+	if left[v1alpha1.SeverityWarning] != 4 || left[v1alpha1.SeverityCritical] != 2 {
+		t.Errorf("left are %v, want 4 warnings, 2 of them not finished, and all that is critical", left)
 	}
 	for _, n := range pending {
 		s.Get(t, n)
