@@ -116,12 +116,15 @@ func (r *DeliveryReconciler) send(ctx context.Context, n *v1alpha1.Notification,
 		letter.id = delivery.MessageID
 	}
 	delivery = outbox.Begin(delivery, letter.recipients, letter.id, channel.Status.Revision, r.Clock.Now())
-	if err := r.record(ctx, n, &delivery); err != nil {
+	if err := ctx.Err(); err != nil {
 		return ctrl.Result{}, err
 	}
-	sending, cancel := graceful(ctx, r.Grace)
+	lasting, cancel := graceful(ctx, r.Grace) // from here on: an attempt whose beginning may be stored goes on
 	defer cancel()
-	sending, done := context.WithTimeout(sending, attemptTimeout)
+	if err := r.record(lasting, n, &delivery); err != nil {
+		return ctrl.Result{}, err
+	}
+	sending, done := context.WithTimeout(lasting, attemptTimeout)
 	defer done()
 	result := r.Senders.send(sending, channel, letter.to(outbox.Pending(delivery)))
 	deliveryAttempts.WithLabelValues(string(channel.Spec.Type), string(result.Reason)).Inc()

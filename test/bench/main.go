@@ -14,6 +14,9 @@ import (
 	"slices"
 	"strings"
 	"syscall"
+
+	"github.com/go-logr/logr"
+	ctrllog "sigs.k8s.io/controller-runtime/pkg/log"
 )
 
 const usage = `bench measures what events and notifications cost, and prints tables.
@@ -35,6 +38,7 @@ const (
 )
 
 func main() {
+	ctrllog.SetLogger(logr.Discard()) // the client has nothing to say that its errors do not
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
 	defer stop()
 	os.Exit(run(ctx, os.Args[1:], os.Stdout, os.Stderr))
