@@ -153,8 +153,11 @@ func TestKilledSupervisorLeavesNothing(t *testing.T) {
 	s := d.start("echo $KUBECONFIG; read line; exit 4")
 	s.supervisor.Signal(syscall.SIGKILL)
 	s.checkAllGone()
+	await(t, "the user to be told", func() bool {
+		return strings.Contains(s.stderr.String(), "the control plane has failed")
+	})
 	s.closeStdin()
-	if code := s.wait(); code != 4 || !strings.Contains(s.stderr.String(), "the control plane has failed") {
+	if code := s.wait(); code != 4 {
 		t.Errorf("exit code %d, want that of the command; stderr:\n%s", code, &s.stderr)
 	}
 	d.checkNothingLeft()

@@ -10,7 +10,10 @@ import (
 	"sync"
 	"time"
 
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/watch"
+	"k8s.io/client-go/tools/cache"
+	watchtools "k8s.io/client-go/tools/watch"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/tocsin-dev/tocsin/api/v1alpha1"
@@ -146,6 +149,13 @@ func (s *stream) note(what map[string]time.Time, computer string) {
 	}
 }
 
+// expects says whether the computer is one that was asked about.
+func (s *stream) expects(computer string) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return !s.asked[computer].IsZero()
+}
+
 // since is how long something took from asking, in seconds.
 func (s *stream) since(what map[string]time.Time) sample {
 	var took sample
@@ -164,9 +174,9 @@ func (b *bench) stream(ctx context.Context, l latencyCase, prefix string) (*stre
 	if err != nil {
 		return nil, err
 	}
-	watcher, err := b.cluster.client.Watch(ctx, &v1alpha1.NotificationList{}, client.InNamespace(namespace))
+	watcher, err := b.cluster.watchNotifications(ctx)
 	if err != nil {
-		return nil, fmt.Errorf("watching the notifications: %w", err)
+		return nil, err
 	}
 	s := newStream()
 	var running sync.WaitGroup
@@ -205,6 +215,23 @@ func (s *stream) create(ctx context.Context, r *reporter, prefix string, n int, 
 	return r.report(ctx, finding(computer, found))
 }
 
+// watchNotifications watches what comes of notifications from now on, for as long as the context lasts.
+func (c *cluster) watchNotifications(ctx context.Context) (watch.Interface, error) {
+	var now v1alpha1.NotificationList
+	if err := c.client.List(ctx, &now, client.InNamespace(namespace), client.Limit(1)); err != nil {
+		return nil, fmt.Errorf("listing the notifications: %w", err)
+	}
+	watcher, err := watchtools.NewRetryWatcherWithContext(ctx, now.ResourceVersion, &cache.ListWatch{
+		WatchFuncWithContext: func(ctx context.Context, options metav1.ListOptions) (watch.Interface, error) {
+			return c.client.Watch(ctx, &v1alpha1.NotificationList{}, client.InNamespace(namespace), &client.ListOptions{Raw: &options})
+		},
+	})
+	if err != nil {
+		return nil, fmt.Errorf("watching the notifications: %w", err)
+	}
+	return watcher, nil
+}
+
 // watch notes when notifications appear, and when it is stored that they were delivered.
 func (s *stream) watch(watcher watch.Interface) {
 	for change := range watcher.ResultChan() {
@@ -213,6 +240,9 @@ func (s *stream) watch(watcher watch.Interface) {
 			continue
 		}
 		computer := n.Spec.Trigger.Event.Computer.Name
+		if !s.expects(computer) {
+			continue
+		}
 		s.note(s.noticed, computer)
 		if status.IsTrue(n.Status.Conditions, v1alpha1.SucceededCondition) {
 			s.note(s.recorded, computer)
@@ -226,14 +256,10 @@ func (s *stream) await(ctx context.Context, c *cluster) error {
 		s.mu.Lock()
 		defer s.mu.Unlock()
 		maps.Copy(s.mailed, c.mail.take())
-		left := 0
-		for computer := range s.asked {
-			if s.noticed[computer].IsZero() || s.mailed[computer].IsZero() || s.recorded[computer].IsZero() {
-				left++
-			}
-		}
-		if left > 0 {
-			return errors.Join(fmt.Errorf("%d of %d are not told, or that is not stored", left, len(s.asked)), c.manager.alive())
+		maps.DeleteFunc(s.mailed, func(computer string, _ time.Time) bool { return s.asked[computer].IsZero() })
+		if n := len(s.asked); len(s.noticed) < n || len(s.mailed) < n || len(s.recorded) < n {
+			return errors.Join(fmt.Errorf("of %d there are %d notifications, %d mails, and %d stored deliveries",
+				n, len(s.noticed), len(s.mailed), len(s.recorded)), c.manager.alive())
 		}
 		return nil
 	})
