@@ -17,6 +17,7 @@ import (
 	"github.com/tocsin-dev/tocsin/internal/journal"
 	"github.com/tocsin-dev/tocsin/internal/notify"
 	"github.com/tocsin-dev/tocsin/internal/plan"
+	"github.com/tocsin-dev/tocsin/internal/status"
 )
 
 const (
@@ -24,14 +25,27 @@ const (
 	// draftRetryMax.
 	draftRetry    = time.Second
 	draftRetryMax = time.Minute
+	// createTimeout is how long a request may take: the other conditions wait for it.
+	createTimeout = 10 * time.Second
+	// mostDrafts is how many notifications of a condition may wait to be written, and mostDraftsInAll how many of all. A
+	// condition that has more takes no events until they are written.
+	mostDrafts      = 1000
+	mostDraftsInAll = 10_000
 )
+
+// backlog is what of a condition is decided and not written. The status may not go past it.
+type backlog struct {
+	drafts int
+	// attempts is how often the first of them was not taken, and refusal why.
+	attempts int
+	refusal  error
+}
 
 // draft is a notification that is decided but not written yet.
 type draft struct {
 	condition types.NamespacedName
-	drafts    *int
+	backlog   *backlog
 	firing    plan.Firing
-	attempts  int
 	next      time.Time
 }
 
@@ -68,7 +82,11 @@ func (e *Evaluator) write(ctx context.Context) time.Time {
 
 func (e *Evaluator) settle(d *draft) {
 	e.mu.Lock()
-	*d.drafts--
+	e.drafts--
+	*d.backlog = backlog{drafts: d.backlog.drafts - 1}
+	if f := e.watches[d.condition]; f != nil && f.behind && f.backlog.drafts == 0 {
+		e.resume(f)
+	}
 	e.mu.Unlock()
 	e.dirty[d.condition] = struct{}{}
 	e.flushAt = earliest(e.flushAt, e.flushed.Add(firedInterval))
@@ -76,6 +94,8 @@ func (e *Evaluator) settle(d *draft) {
 
 // create writes one Notification and says whether the draft is settled.
 func (e *Evaluator) create(ctx context.Context, d *draft) bool {
+	ctx, cancel := context.WithTimeout(ctx, createTimeout)
+	defer cancel()
 	notification, err := e.compose(ctx, d.firing)
 	if err == nil {
 		err = e.client.Create(ctx, notification)
@@ -96,15 +116,42 @@ func (e *Evaluator) create(ctx context.Context, d *draft) bool {
 		log.Error(err, "Notification not accepted with its event; it is told without")
 		d.firing.Event = nil
 		return e.create(ctx, d)
-	case apierrors.IsInvalid(err), apierrors.HasStatusCause(err, corev1.NamespaceTerminatingCause), e.homeless(ctx, err, notification):
+	case apierrors.IsInvalid(err), apierrors.HasStatusCause(err, corev1.NamespaceTerminatingCause), e.homeless(ctx, err, notification),
+		apierrors.IsForbidden(err) && e.orphaned(d):
 		notificationsLost.Inc()
 		log.Error(err, "Notification cannot be created and is given up")
 		return true
 	}
-	d.attempts++
-	d.next = e.clock.Now().Add(min(notify.Backoff(draftRetry, d.attempts, rand.Float64()), draftRetryMax))
+	e.mu.Lock()
+	d.backlog.attempts++
+	d.backlog.refusal = err
+	d.next = e.clock.Now().Add(min(notify.Backoff(draftRetry, d.backlog.attempts, rand.Float64()), draftRetryMax))
+	e.mu.Unlock()
+	e.dirty[d.condition] = struct{}{}
 	log.Error(err, "Notification not created; it will be tried again", "at", d.next)
 	return false
+}
+
+// orphaned says whether the condition of a draft was deleted.
+func (e *Evaluator) orphaned(d *draft) bool {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.watches[d.condition] == nil
+}
+
+// Refused says why the notifications of a condition are not written, or nothing. One failure is none.
+func (e *Evaluator) Refused(key types.NamespacedName) *status.Verdict {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	f := e.watches[key]
+	if f == nil || f.backlog.attempts < 2 {
+		return nil
+	}
+	message := fmt.Sprintf("the API server does not take Notifications, and %d wait: %s", f.backlog.drafts, f.backlog.refusal)
+	if f.behind {
+		message += "; later events are evaluated when it does, if they are still kept"
+	}
+	return &status.Verdict{Reason: v1alpha1.ReasonNotificationsRefused, Message: message}
 }
 
 // homeless says whether a Notification was not taken because its namespace is gone. Not found may also mean that its kind is

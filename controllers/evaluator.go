@@ -63,6 +63,8 @@ type Evaluator struct {
 	met    map[types.NamespacedName]struct{}
 	index  *match.Index[*follower]
 	outbox []*draft
+	// drafts is how many notifications are decided and not written, of all conditions.
+	drafts int
 	// waiting is how many of the outbox wait for their repetition, which is due at retryAt.
 	waiting int
 	retryAt time.Time
@@ -84,9 +86,10 @@ type follower struct {
 	active bool
 	// namespaces are those whose events count, in order.
 	namespaces []string
-	// drafts counts the notifications of the condition that are decided but not written; the status may not go past them.
-	// The followers of all generations share it.
-	drafts *int
+	// backlog is what waits to be written. The followers of all generations share it.
+	backlog *backlog
+	// behind says that the follower takes no events until its backlog is written, and then goes on from those that are kept.
+	behind bool
 	// noted is the latest deadline of the follower that the Evaluator has noted.
 	noted time.Time
 }
@@ -218,7 +221,8 @@ func (e *Evaluator) advance(now time.Time) time.Time {
 	for len(e.due) > 0 {
 		next := e.due[0]
 		due, ok := next.follower.watch.NextDue()
-		outdated := e.watches[next.follower.key] != next.follower || !next.follower.active || !ok || !due.Equal(next.at)
+		outdated := e.watches[next.follower.key] != next.follower || !next.follower.active || !ok || !due.Equal(next.at) ||
+			next.follower.behind
 		if !outdated && next.at.After(now) {
 			return next.at.Add(inFlight)
 		}
@@ -234,8 +238,13 @@ func (e *Evaluator) advance(now time.Time) time.Time {
 // enqueue puts what a follower is to tell into the outbox, and notes when it is next due; the caller holds the lock.
 func (e *Evaluator) enqueue(f *follower, firings []plan.Firing) {
 	for _, firing := range firings {
-		*f.drafts++
-		e.outbox = append(e.outbox, &draft{condition: f.key, drafts: f.drafts, firing: firing})
+		f.backlog.drafts++
+		e.drafts++
+		e.outbox = append(e.outbox, &draft{condition: f.key, backlog: f.backlog, firing: firing})
+	}
+	if !f.behind && (f.backlog.drafts >= mostDrafts || e.drafts >= mostDraftsInAll && f.backlog.drafts > 0) {
+		f.behind = true
+		e.index.Delete(f)
 	}
 	if due, ok := f.watch.NextDue(); ok && f.active && !due.Equal(f.noted) {
 		f.noted = due

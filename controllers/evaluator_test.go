@@ -27,7 +27,7 @@ func TestPanicEndsTheEvaluator(t *testing.T) {
 	if err := e.events.Replace(nil, ""); err != nil {                        // in step with a cluster without events
 		t.Fatal(err)
 	}
-	e.outbox = []*draft{{drafts: new(int), firing: plan.Firing{Rule: rule}}}
+	e.outbox = []*draft{{backlog: &backlog{}, firing: plan.Firing{Rule: rule}}}
 	ended := make(chan any, 1)
 	go func() {
 		defer func() { ended <- recover() }()

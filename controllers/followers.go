@@ -6,6 +6,7 @@ import (
 	"context"
 	"math"
 	"slices"
+	"time"
 
 	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -50,11 +51,11 @@ func (e *Evaluator) Follow(ctx context.Context, condition *v1alpha1.Notification
 	defer e.mu.Unlock()
 	defer e.signal()
 	old := e.watches[key]
-	f := &follower{key: key, watch: plan.NewWatch(rule), active: how.Active, namespaces: how.Namespaces, drafts: new(int)}
+	f := &follower{key: key, watch: plan.NewWatch(rule), active: how.Active, namespaces: how.Namespaces, backlog: &backlog{}}
 	resting := wasInactive(condition)
 	if old != nil && old.watch.Rule().Condition.UID == condition.UID {
-		f.watch.Inherit(old.watch, e.position)
-		f.drafts = old.drafts
+		f.watch.Inherit(old.watch, e.passed(old))
+		f.backlog = old.backlog
 		resting = !old.active
 	} else {
 		f.watch.Resume(&condition.Status, log.Items)
@@ -103,6 +104,9 @@ func (e *Evaluator) catchUp(f *follower) {
 	records := e.events.snapshot(f.namespaces)
 	e.enqueue(f, nil)
 	for _, r := range records {
+		if f.behind {
+			return
+		}
 		_, firings := f.watch.Observe(plan.NewEvent(r.event, r.position))
 		e.enqueue(f, firings)
 	}
@@ -114,7 +118,7 @@ func (e *Evaluator) replace(old, f *follower) {
 	}
 	e.watches[f.key] = f
 	e.met[f.key] = struct{}{}
-	if f.active {
+	if f.active && !f.behind {
 		e.index.Put(f, f.namespaces, f.watch.Rule().Filter)
 	}
 }
@@ -169,7 +173,7 @@ func (e *Evaluator) Unfollow(key types.NamespacedName) {
 func (e *Evaluator) Describe(key types.NamespacedName, status *v1alpha1.NotificationConditionStatus) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	if f := e.watches[key]; f != nil && *f.drafts == 0 {
+	if f := e.watches[key]; f != nil && f.backlog.drafts == 0 {
 		f.watch.Describe(status, e.reached(f))
 	}
 }
@@ -179,7 +183,23 @@ func (e *Evaluator) reached(f *follower) plan.Position {
 	if !f.active {
 		return 0
 	}
+	return e.passed(f)
+}
+
+// passed is the position up to which a follower has seen all that it was to see.
+func (e *Evaluator) passed(f *follower) plan.Position {
+	if f.behind {
+		return 0
+	}
 	return e.position
+}
+
+// resume has a follower go on that has fallen behind, with the events that are kept; the caller holds the lock.
+func (e *Evaluator) resume(f *follower) {
+	f.behind, f.noted = false, time.Time{}
+	e.replace(f, f)
+	e.catchUp(f)
+	e.signal()
 }
 
 // wasInactive says whether the status tells that the condition was not evaluated when it was last looked at.

@@ -70,6 +70,9 @@ func (r *ConditionReconciler) Reconcile(ctx context.Context, request ctrl.Reques
 		if err != nil {
 			return ctrl.Result{}, err
 		}
+		if missing == nil {
+			missing = r.Evaluator.Refused(request.NamespacedName)
+		}
 		if missing != nil {
 			verdict = *missing
 		}

@@ -4,6 +4,7 @@ package controllers
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"slices"
 	"sync"
@@ -164,7 +165,7 @@ func (e *Evaluator) confirm() {
 
 // holdsUp says whether a notification that is not written yet holds up the deletion of events; the caller holds the lock.
 func (e *Evaluator) holdsUp() bool {
-	return slices.ContainsFunc(e.outbox, func(d *draft) bool { return d.attempts < heldUpFor })
+	return slices.ContainsFunc(e.outbox, func(d *draft) bool { return d.backlog.attempts < heldUpFor })
 }
 
 // remove deletes one object, and none that has its name by now.
@@ -240,6 +241,18 @@ func notificationItem(n *v1alpha1.Notification) retention.Item {
 	return retention.Item{
 		Key: retention.Key{Stage: stage, Severity: retention.As(n.Spec.Severity), Namespace: n.Namespace},
 		UID: n.UID, Name: n.Name, Created: n.CreationTimestamp.Time,
-		Place: uint64(max(0, n.CreationTimestamp.Unix())),
+		Place: uint64(max(0, n.CreationTimestamp.Unix())), Bytes: notificationBytes(n),
 	}
+}
+
+// notificationOverhead is about what a notification takes of the manager's memory beside what is written in it.
+const notificationOverhead = 2048
+
+// notificationBytes is about what a notification takes of the manager's memory.
+func notificationBytes(n *v1alpha1.Notification) int64 {
+	written, err := json.Marshal(n)
+	if err != nil { // it was read from JSON
+		return notificationOverhead
+	}
+	return notificationOverhead + int64(len(written))
 }

@@ -6,6 +6,7 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"strconv"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -64,10 +65,7 @@ func (c crier) event(n retention.Note) *eventsv1.Event {
 
 func describeEvents(p retention.Policy) func(retention.Note) string {
 	return func(n retention.Note) string {
-		flag, limit := "--event-limit", fmt.Sprintf("%d", p.Limit)
-		if n.Reason == retention.Memory {
-			flag, limit = "--event-memory-limit", resource.NewQuantity(p.MemoryLimit, resource.BinarySI).String()
-		}
+		flag, limit := exceeded(p, n, "event")
 		return fmt.Sprintf("%s %s of the manager is %s for the whole cluster, and this namespace holds most of this severity: "+
 			"find the reporter that creates so many, give the namespace a ResourceQuota, or raise the flag",
 			deleted("SecurityEvents", n), flag, limit)
@@ -76,10 +74,19 @@ func describeEvents(p retention.Policy) func(retention.Note) string {
 
 func describeNotifications(p retention.Policy) func(retention.Note) string {
 	return func(n retention.Note) string {
-		return fmt.Sprintf("%s --notification-limit of the manager is %d for the whole cluster, and this namespace holds most of "+
-			"this severity: raise the threshold or the damper of the condition that fires so often, or raise the flag",
-			deleted("Notifications", n), p.Limit)
+		flag, limit := exceeded(p, n, "notification")
+		return fmt.Sprintf("%s %s of the manager is %s for the whole cluster, and this namespace holds most of this severity: "+
+			"raise the threshold or the damper of the condition that fires so often, or raise the flag",
+			deleted("Notifications", n), flag, limit)
 	}
+}
+
+// exceeded is the flag, and its value, for which something was shed.
+func exceeded(p retention.Policy, n retention.Note, kind string) (flag, limit string) {
+	if n.Reason == retention.Memory {
+		return "--" + kind + "-memory-limit", resource.NewQuantity(p.MemoryLimit, resource.BinarySI).String()
+	}
+	return "--" + kind + "-limit", strconv.Itoa(p.Limit)
 }
 
 func deleted(kind string, n retention.Note) string {

@@ -69,7 +69,7 @@ func TestATimerDoesNotOvertakeTheQueue(t *testing.T) {
 		}
 		e.replace(nil, &follower{
 			key:   types.NamespacedName{Namespace: ns, Name: "every"},
-			watch: plan.NewWatch(rule), active: true, namespaces: []string{ns}, drafts: new(int),
+			watch: plan.NewWatch(rule), active: true, namespaces: []string{ns}, backlog: &backlog{},
 		})
 	}
 	add("fast", 1, 0)

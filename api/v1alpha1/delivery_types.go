@@ -6,7 +6,7 @@ import metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 // DeliveryState is how far a delivery has got.
 //
-// +kubebuilder:validation:Enum=Pending;Sending;Retrying;Delivered;PartlyDelivered;Failed
+// +kubebuilder:validation:Enum=Pending;Standby;Sending;Retrying;Delivered;PartlyDelivered;Failed;Suppressed;NotNeeded
 type DeliveryState string
 
 const (
@@ -22,6 +22,12 @@ const (
 	DeliveryPartlyDelivered DeliveryState = "PartlyDelivered"
 	// DeliveryFailed was refused for good, or its time to retry is over. Final.
 	DeliveryFailed DeliveryState = "Failed"
+	// DeliverySuppressed is held back by the channel's limit; a digest tells of it. Final.
+	DeliverySuppressed DeliveryState = "Suppressed"
+	// DeliveryStandby is a fallback that waits for how the channel fares for which it would step in.
+	DeliveryStandby DeliveryState = "Standby"
+	// DeliveryNotNeeded is a fallback for a channel that has delivered. Final.
+	DeliveryNotNeeded DeliveryState = "NotNeeded"
 )
 
 // DeliveryStatus is how far the delivery through one channel has got.
@@ -30,7 +36,8 @@ type DeliveryStatus struct {
 	// +required
 	// +kubebuilder:validation:MaxLength=253
 	Channel string `json:"channel"`
-	// state is Pending, Sending, Retrying, Delivered, PartlyDelivered or Failed.
+	// state is Pending, Sending, Retrying, Delivered, PartlyDelivered, Failed or Suppressed; of a fallback also Standby or
+	// NotNeeded.
 	// +required
 	State DeliveryState `json:"state"`
 	// reason of the state, one CamelCase word.
@@ -58,6 +65,14 @@ type DeliveryStatus struct {
 	// +optional
 	// +kubebuilder:validation:MaxLength=64
 	ChannelRevision string `json:"channelRevision,omitempty"`
+	// limit is the place in the channel's limit, where it was taken when the message was sent: of a Test, and of a channel
+	// that stepped in for another.
+	// +optional
+	Limit *LimitPlace `json:"limit,omitempty"`
+	// suppressed sums up, with state Suppressed, this notification and later ones of the condition that the limit held back
+	// in the same interval and that have no entry of their own.
+	// +optional
+	Suppressed *Suppression `json:"suppressed,omitempty"`
 	// recipients tell what the server said for each address.
 	// +optional
 	// +kubebuilder:validation:MaxItems=100
@@ -135,4 +150,12 @@ type Attempt struct {
 	// +optional
 	// +kubebuilder:validation:MaxLength=32
 	TLS string `json:"tls,omitempty"`
+	// verified says how the server's certificate was checked: CA or DANE; empty if it was not.
+	// +optional
+	// +kubebuilder:validation:MaxLength=16
+	Verified string `json:"verified,omitempty"`
+	// queueID is what the server calls the message, if it said so.
+	// +optional
+	// +kubebuilder:validation:MaxLength=128
+	QueueID string `json:"queueID,omitempty"`
 }

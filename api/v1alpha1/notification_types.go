@@ -7,16 +7,21 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 )
 
-// NotificationTypeTest is the type of a notification that a user creates to try a channel.
-const NotificationTypeTest = "Test"
+const (
+	// NotificationTypeTest is the type of a notification that a user creates to try a channel.
+	NotificationTypeTest = "Test"
+	// NotificationTypeDigest is the type of a notification that sums up what a channel's limit held back.
+	NotificationTypeDigest = "Digest"
+)
 
 // NotificationSpec is one decision to tell somebody: what was known, and the text, when it was made. It never changes,
 // save that an acknowledgement may be added.
 //
 // +kubebuilder:validation:XValidation:rule="(self.type == 'Test') == has(self.channelRef)",message="`channelRef` must be set when `type` is Test, and only then"
 // +kubebuilder:validation:XValidation:rule="self.type != 'Test' || !has(self.condition) && !has(self.trigger) && !has(self.deliveries) && !has(self.severity) && !has(self.creator)",message="a notification of type Test may hold `type` and `channelRef` only"
-// +kubebuilder:validation:XValidation:rule="self.type == 'Test' || has(self.condition) && has(self.trigger)",message="a notification that is no Test needs `condition` and `trigger`: Tocsin writes those; users create type Test"
-// +kubebuilder:validation:XValidation:rule="has(self.condition) == has(oldSelf.condition) && has(self.creator) == has(oldSelf.creator) && has(self.severity) == has(oldSelf.severity) && has(self.trigger) == has(oldSelf.trigger) && has(self.deliveries) == has(oldSelf.deliveries)",message="may not be changed, save for `acknowledgement`: the log tells what was"
+// +kubebuilder:validation:XValidation:rule="self.type == 'Test' || self.type == 'Digest' || has(self.condition) && has(self.trigger)",message="a notification that is no Test needs `condition` and `trigger`: Tocsin writes those; users create type Test"
+// +kubebuilder:validation:XValidation:rule="(self.type == 'Digest') == has(self.digest)",message="`digest` must be set when `type` is Digest, and only then"
+// +kubebuilder:validation:XValidation:rule="has(self.condition) == has(oldSelf.condition) && has(self.creator) == has(oldSelf.creator) && has(self.severity) == has(oldSelf.severity) && has(self.trigger) == has(oldSelf.trigger) && has(self.digest) == has(oldSelf.digest) && has(self.deliveries) == has(oldSelf.deliveries)",message="may not be changed, save for `acknowledgement`: the log tells what was"
 // +kubebuilder:validation:XValidation:rule="!has(oldSelf.acknowledgement) || has(self.acknowledgement)",message="`acknowledgement` may not be taken back"
 type NotificationSpec struct {
 	// type is the condition's type, or Test for one that a user creates to try a channel.
@@ -46,9 +51,13 @@ type NotificationSpec struct {
 	// +optional
 	// +kubebuilder:validation:XValidation:rule="self == oldSelf",message="may not be changed: the log tells what was"
 	Trigger *Trigger `json:"trigger,omitempty"`
+	// digest is, with type Digest, what a channel's limit held back.
+	// +optional
+	// +kubebuilder:validation:XValidation:rule="self == oldSelf",message="may not be changed: the log tells what was"
+	Digest *Digest `json:"digest,omitempty"`
 	// deliveries are the messages to send, one for each channel. Empty: the log alone.
 	// +optional
-	// +kubebuilder:validation:MaxItems=16
+	// +kubebuilder:validation:MaxItems=32
 	// +listType=map
 	// +listMapKey=channel
 	// +kubebuilder:validation:XValidation:rule="self == oldSelf",message="may not be changed: the log tells what was"
@@ -104,9 +113,9 @@ type Trigger struct {
 	// time of the decision.
 	// +required
 	Time metav1.Time `json:"time"`
-	// key is the computer or risk that the damper is for; empty for the whole condition.
+	// key is the computer or risk that the damper is for, or "computer/risk"; empty for the whole condition.
 	// +optional
-	// +kubebuilder:validation:MaxLength=512
+	// +kubebuilder:validation:MaxLength=1024
 	Key string `json:"key,omitempty"`
 	// sequence counts the notifications of this condition and key: the first is 1.
 	// +required
@@ -190,6 +199,77 @@ type Delivery struct {
 	// +optional
 	// +kubebuilder:validation:MaxLength=32768
 	Message string `json:"message,omitempty"`
+	// fallbackFor is the channel in whose place this one steps in, should that one not be able to deliver.
+	// +optional
+	// +kubebuilder:validation:MaxLength=253
+	FallbackFor string `json:"fallbackFor,omitempty"`
+	// limit is the place in the channel's limit. Unset: the channel had none, or the place is taken when the message is sent.
+	// +optional
+	Limit *LimitPlace `json:"limit,omitempty"`
+}
+
+// LimitPlace is the place of a message among those that a channel's limit lets through in an interval.
+type LimitPlace struct {
+	// since is when the interval began.
+	// +required
+	Since metav1.Time `json:"since"`
+	// until is when it ends.
+	// +required
+	Until metav1.Time `json:"until"`
+	// count is how many the limit lets through.
+	// +required
+	Count int32 `json:"count"`
+	// number of the message in the interval; the first is 1. Unset: the limit was used up, and the message is not sent.
+	// +optional
+	// +kubebuilder:validation:Minimum=1
+	Number int32 `json:"number,omitempty"`
+}
+
+// Digest is what a channel's limit held back in an interval.
+type Digest struct {
+	// since is when the interval began.
+	// +required
+	Since metav1.Time `json:"since"`
+	// until is when it ended.
+	// +required
+	Until metav1.Time `json:"until"`
+	// count is how many the limit let through.
+	// +required
+	Count int32 `json:"count"`
+	// suppressed is how many notifications were held back.
+	// +required
+	Suppressed int64 `json:"suppressed"`
+	// conditions are those whose notifications were, the highest severity first and then the most, at most 100.
+	// +optional
+	// +kubebuilder:validation:MaxItems=100
+	// +listType=atomic
+	Conditions []DigestEntry `json:"conditions,omitempty"`
+}
+
+// DigestEntry is what was held back of one condition.
+type DigestEntry struct {
+	// condition is the name of the NotificationCondition.
+	// +required
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=253
+	Condition string `json:"condition"`
+	// severity is the highest among those held back.
+	// +optional
+	Severity Severity `json:"severity,omitempty"`
+	Suppression `json:",inline"`
+}
+
+// Suppression is how many notifications were held back by a limit, and when.
+type Suppression struct {
+	// count of the notifications.
+	// +required
+	Count int64 `json:"count"`
+	// firstTime is when the first of them was decided.
+	// +required
+	FirstTime metav1.Time `json:"firstTime"`
+	// lastTime is when the last of them was decided.
+	// +required
+	LastTime metav1.Time `json:"lastTime"`
 }
 
 // Acknowledgement says that somebody has taken notice.
@@ -214,7 +294,7 @@ type NotificationStatus struct {
 	ObservedGeneration int64 `json:"observedGeneration,omitempty"`
 	// deliveries tell for each channel how far it has got.
 	// +optional
-	// +kubebuilder:validation:MaxItems=16
+	// +kubebuilder:validation:MaxItems=32
 	// +listType=map
 	// +listMapKey=channel
 	Deliveries []DeliveryStatus `json:"deliveries,omitempty"`
@@ -235,6 +315,8 @@ const (
 	ReasonRetrying = "Retrying"
 	// ReasonDelivered appears on Succeeded=True when all channels accepted for all recipients.
 	ReasonDelivered = "Delivered"
+	// ReasonSuppressed appears on Succeeded=False when the limits of all channels were used up.
+	ReasonSuppressed = "Suppressed"
 	// ReasonLogged appears on Succeeded=True when there was no channel to tell through: the log alone.
 	ReasonLogged = "Logged"
 	// ReasonPartlyDelivered appears on Succeeded=False when something was accepted and something was not.

@@ -162,7 +162,7 @@ type TLSVersion string
 // TLSSettings say whether and how a connection is encrypted.
 //
 // +kubebuilder:validation:XValidation:rule="self.mode == 'Required' || !has(self.caRef)",message="`caRef` needs `mode: Required`, as no other mode checks the server's certificate"
-// +kubebuilder:validation:XValidation:rule="self.mode != 'None' || !has(self.minVersion) && !has(self.clientCertificateRef)",message="`minVersion` and `clientCertificateRef` may not be set with `mode: None`"
+// +kubebuilder:validation:XValidation:rule="self.mode != 'None' || !has(self.minVersion) && !has(self.clientCertificateRef) && !(has(self.implicit) && self.implicit)",message="`minVersion`, `clientCertificateRef` and `implicit` may not be set with `mode: None`"
 type TLSSettings struct {
 	// mode is None, Opportunistic (where the server offers it) or Required (the server's certificate is checked).
 	// +required
@@ -170,6 +170,9 @@ type TLSSettings struct {
 	// minVersion is the oldest version accepted: Any, TLS12 or TLS13. Unset: TLS12.
 	// +optional
 	MinVersion TLSVersion `json:"minVersion,omitempty"`
+	// implicit: TLS begins with the connection (RFC 8314), not by STARTTLS. Unset: on port 465.
+	// +optional
+	Implicit *bool `json:"implicit,omitempty"`
 	// caRef names the trusted CA certificates, in PEM. Unset: the system's.
 	// +optional
 	CARef *KeyReference `json:"caRef,omitempty"`
@@ -189,7 +192,8 @@ const AuthAuto AuthMechanism = "Auto"
 
 // MailAuth is a login to a mail server.
 type MailAuth struct {
-	// secretRef names the Secret with the keys username and password, as of type kubernetes.io/basic-auth.
+	// secretRef names the Secret with the keys username and password, as of type kubernetes.io/basic-auth. With mechanism
+	// XOAUTH2 the key token holds the access token.
 	// +required
 	SecretRef SecretReference `json:"secretRef"`
 	// mechanism to log in with. Unset: Auto, the safest that the server offers.
@@ -219,6 +223,28 @@ type EmailChannel struct {
 	// message with placeholders. Unset: a text that tells what happened, where, when and how often.
 	// +optional
 	Message Text `json:"message,omitempty"`
+	// dkim signs each message (RFC 6376). Unset: no signature.
+	// +optional
+	DKIM *DKIMSettings `json:"dkim,omitempty"`
+}
+
+// DKIMSettings say how messages are signed.
+type DKIMSettings struct {
+	// domain that signs: the sender's or one above it, so that DMARC is satisfied.
+	// +required
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=253
+	// +kubebuilder:validation:Pattern=`^[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?([.][A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?)+$`
+	Domain string `json:"domain"`
+	// selector of the public key: it stands in DNS at selector._domainkey.domain.
+	// +required
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=63
+	// +kubebuilder:validation:Pattern=`^[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?([.][A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?)*$`
+	Selector string `json:"selector"`
+	// secretRef names the Secret with the private key in PEM, RSA (2048 bits or more) or Ed25519, at the key tls.key.
+	// +required
+	SecretRef SecretReference `json:"secretRef"`
 }
 
 // SMSRecipient is a phone number in international form (+4915112345678) or an address that the gateway knows.
@@ -295,12 +321,37 @@ type NotificationChannelStatus struct {
 	// observedGeneration is the generation that the status speaks of.
 	// +optional
 	ObservedGeneration int64 `json:"observedGeneration,omitempty"`
+	// clientCertificate tells how long the client's certificate is valid.
+	// +optional
+	ClientCertificate *CertificateStatus `json:"clientCertificate,omitempty"`
 	// revision changes with the spec and with the Secrets it names. Deliveries that wait for their next attempt go out at
 	// once when it does.
 	// +optional
 	// +kubebuilder:validation:MaxLength=64
 	Revision string `json:"revision,omitempty"`
 }
+
+// CertificateStatus tells how long a certificate is valid.
+type CertificateStatus struct {
+	// subject of the certificate.
+	// +optional
+	// +kubebuilder:validation:MaxLength=1024
+	Subject string `json:"subject,omitempty"`
+	// notAfter is when it expires.
+	// +required
+	NotAfter metav1.Time `json:"notAfter"`
+}
+
+// Types of a channel's further status conditions. Each is there only while it is True.
+const (
+	// CertificateExpiringCondition: the client's certificate expires within 30 days.
+	CertificateExpiringCondition = "CertificateExpiring"
+	// DNSSECAdvisedCondition: the servers are found by DNS, neither their names nor their certificates are checked, and
+	// DNSSEC would help.
+	DNSSECAdvisedCondition = "DNSSECAdvised"
+	// FallbackNotReadyCondition: the channel that `fallbackRef` names cannot be used.
+	FallbackNotReadyCondition = "FallbackNotReady"
+)
 
 // Reasons of a channel's Ready condition.
 const (

@@ -58,6 +58,12 @@ type NotificationConditionStatus struct {
 	// +kubebuilder:validation:MaxItems=100
 	// +listType=atomic
 	Dampers []DamperStatus `json:"dampers,omitempty"`
+	// suppressed tells what the limits of channels hold back of this condition, in their present intervals.
+	// +optional
+	// +kubebuilder:validation:MaxItems=32
+	// +listType=map
+	// +listMapKey=channel
+	Suppressed []ChannelSuppression `json:"suppressed,omitempty"`
 	// checkpoint is the resourceVersion of the last event that these numbers include. It is stored now and then, not per
 	// event: after a restart the events since are evaluated again, with the same result.
 	// +optional
@@ -84,6 +90,26 @@ type EffectiveThreshold struct {
 	// computers is the number of computers that `auto` went by; unset without `auto`.
 	// +optional
 	Computers *int32 `json:"computers,omitempty"`
+}
+
+// ChannelSuppression is what a channel's limit holds back of a condition.
+type ChannelSuppression struct {
+	// channel whose limit is used up.
+	// +required
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=253
+	Channel string `json:"channel"`
+	// since is when the channel's interval began.
+	// +required
+	Since metav1.Time `json:"since"`
+	// severity is the highest among those held back.
+	// +optional
+	Severity    Severity `json:"severity,omitempty"`
+	Suppression `json:",inline"`
+	// notification is the name of the log's entry for them.
+	// +optional
+	// +kubebuilder:validation:MaxLength=253
+	Notification string `json:"notification,omitempty"`
 }
 
 // WindowStatus is what a threshold's window holds.
@@ -123,9 +149,9 @@ type ExpressionErrors struct {
 
 // DamperStatus is the state of one damper.
 type DamperStatus struct {
-	// key is the computer or risk that the damper is for; empty for the whole condition.
+	// key is the computer or risk that the damper is for, or "computer/risk"; empty for the whole condition.
 	// +optional
-	// +kubebuilder:validation:MaxLength=512
+	// +kubebuilder:validation:MaxLength=1024
 	Key string `json:"key,omitempty"`
 	// sequence is the number of the last notification: the first is 1.
 	// +required

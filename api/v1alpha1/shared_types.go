@@ -156,6 +156,9 @@ const (
 	// ReasonActionInvalid appears on Ready=False and Stalled=True of a condition when an action does not fit its channel.
 	// Events are evaluated all the same; the action is done as far as it fits.
 	ReasonActionInvalid = "ActionInvalid"
+	// ReasonNotificationsRefused appears on Ready=False of a condition while the API server does not take its Notifications,
+	// for example because of a quota.
+	ReasonNotificationsRefused = "NotificationsRefused"
 	// ReasonNotImplemented appears on Ready=False and Stalled=True when a field asks for what this version cannot do yet.
 	ReasonNotImplemented = "NotImplemented"
 )

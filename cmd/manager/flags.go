@@ -22,14 +22,15 @@ import (
 
 // options are what the command line says.
 type options struct {
-	metricsAddress string
-	probeAddress   string
-	leaderElect    bool
-	leaseNamespace string
-	leaseDuration  time.Duration
-	controllers    controllers.Options
-	eventMemory    resource.QuantityValue
-	zap            zap.Options
+	metricsAddress     string
+	probeAddress       string
+	leaderElect        bool
+	leaseNamespace     string
+	leaseDuration      time.Duration
+	controllers        controllers.Options
+	eventMemory        resource.QuantityValue
+	notificationMemory resource.QuantityValue
+	zap                zap.Options
 }
 
 const usage = `Tocsin's manager watches SecurityEvents, decides by the NotificationConditions which of them matter, and tells
@@ -97,6 +98,7 @@ func parseFlags(flags *flag.FlagSet, args []string) (*options, error) {
 func (o *options) bindRetention(flags *flag.FlagSet) {
 	o.controllers.EventRetention, o.controllers.NotificationRetention = retention.DefaultEvents(), retention.DefaultNotifications()
 	o.eventMemory.Quantity = *resource.NewQuantity(o.controllers.EventRetention.MemoryLimit, resource.BinarySI)
+	o.notificationMemory.Quantity = *resource.NewQuantity(o.controllers.NotificationRetention.MemoryLimit, resource.BinarySI)
 	flags.Var(&o.controllers.EventRetention.Ages, "event-retention",
 		"how long SecurityEvents are kept, by severity; a `list` replaces only what it names")
 	flags.Var(&o.controllers.NotificationRetention.Ages, "notification-retention",
@@ -107,6 +109,8 @@ func (o *options) bindRetention(flags *flag.FlagSet) {
 		"`number` of Notifications that are kept in the whole cluster; of more, the lowest severity goes first")
 	flags.Var(&o.eventMemory, "event-memory-limit",
 		"about how much of the manager's memory the SecurityEvents may take, as a `quantity`; of more, the lowest severity goes first")
+	flags.Var(&o.notificationMemory, "notification-memory-limit",
+		"about how much of each replica's memory the Notifications may take, as a `quantity`; of more, the lowest severity goes first")
 }
 
 // readRetention checks what the flags say about what is kept.
@@ -118,10 +122,15 @@ func (o *options) readRetention() error {
 			return fmt.Errorf("--%s is %d; it must be at least %d", name, limit, retention.MinimumLimit)
 		}
 	}
-	o.controllers.EventRetention.MemoryLimit = o.eventMemory.Value()
-	if o.eventMemory.Cmp(resource.MustParse(retention.MinimumMemory)) < 0 {
-		return fmt.Errorf("--event-memory-limit is %s; it must be at least %s", o.eventMemory.String(), retention.MinimumMemory)
+	for name, limit := range map[string]*resource.QuantityValue{
+		"event-memory-limit": &o.eventMemory, "notification-memory-limit": &o.notificationMemory,
+	} {
+		if limit.Cmp(resource.MustParse(retention.MinimumMemory)) < 0 {
+			return fmt.Errorf("--%s is %s; it must be at least %s", name, limit.String(), retention.MinimumMemory)
+		}
 	}
+	o.controllers.EventRetention.MemoryLimit = o.eventMemory.Value()
+	o.controllers.NotificationRetention.MemoryLimit = o.notificationMemory.Value()
 	return nil
 }
 

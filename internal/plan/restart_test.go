@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/tocsin-dev/tocsin/api/v1alpha1"
+	"github.com/tocsin-dev/tocsin/internal/journal"
 	"github.com/tocsin-dev/tocsin/internal/plan"
 )
 
@@ -260,4 +261,37 @@ func TestTheNumberOfNotifications(t *testing.T) {
 // computersInARow are sightings on as many computers, one a second.
 func computersInARow(n int) []sighting {
 	return every(time.Second, n, 0, 1)
+}
+// Windows (a, b/c) and (a/b, c) have one key, so after a restart one counts as used up with the other: a notification is lost.
+func TestWindowsAreToldApartAfterARestart(t *testing.T) {
+	t.Parallel()
+	r := rule{count: 2, window: "1m", scope: single, damper: "None", per: perRisk}
+	events := []sighting{
+		{arrives: 1 * time.Second, computer: "a/b", risk: "c"},
+		{arrives: 2 * time.Second, computer: "a", risk: "b/c"},
+		{arrives: 3 * time.Second, computer: "a", risk: "b/c"},
+	}
+	last := sighting{arrives: 4 * time.Second, computer: "a/b", risk: "c"}
+	one := watch(t, r)
+	log := write(nil, observe(one, 1, events...)...)
+	before := describe(one)
+	want := tell(observe(one, 4, last))
+	again := restore(t, one.Rule(), before, log)
+	observe(again, 1, events...)
+	check(t, "told", tell(observe(again, 4, last)), want)
+}
+
+// Another manager's repetition looked at one event less: that one must be held now, or nobody ever tells of it.
+func TestWhatAnotherRepetitionDidNotLookAtIsHeld(t *testing.T) {
+	t.Parallel()
+	r := rule{count: 1, window: "1m", scope: anyComputer, damper: "10s", per: perCondition}
+	other, mine := watch(t, r), watch(t, r)
+	events := []sighting{{arrives: time.Second}, {arrives: 2 * time.Second}}
+	observe(other, 1, events...)
+	existing := journal.Compose(other.Advance(since(11 * time.Second))[0], nil)
+	observe(mine, 1, append(events, sighting{arrives: 10 * time.Second, computer: "late"})...)
+	mine.Yield(mine.Advance(since(11 * time.Second))[0], existing)
+	var status v1alpha1.NotificationConditionStatus
+	mine.Describe(&status, 0)
+	check(t, "held", status.Dampers[0].Held, 1)
 }

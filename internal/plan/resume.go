@@ -181,7 +181,10 @@ func (w *Watch) Yield(f Firing, existing *v1alpha1.Notification) (Firing, bool) 
 		}
 		w.restore(f.Key, m)
 	}
-	if !covered && f.Event != nil { // else it was refused: nobody knows how many it told of
+	switch {
+	case covered && f.UpTo > m.upTo: // it was made before all had come in that this firing tells to have been held
+		m.Held += max(0, f.Held-trigger.Held)
+	case !covered && f.Event != nil: // else it was refused: nobody knows how many it told of
 		held := entry(f.Event, f.Time).Count
 		m.Held += held
 		w.held += held

@@ -144,12 +144,15 @@ func (r *Rule) group(e window.Entry) group {
 	return g
 }
 
+// escaped keeps a computer's name from being taken for one with a risk.
+var escaped = strings.NewReplacer("%", "%25", "/", "%2F")
+
 // key tells dampers apart. Without a damper it tells windows apart, as what was used up is remembered by key.
 func (r *Rule) key(e window.Entry) string {
 	if r.damper.Period == 0 {
 		g := r.group(e)
-		if g.computer != "" && g.risk != "" {
-			return g.computer + "/" + g.risk
+		if r.single && r.per == v1alpha1.DamperPerRisk {
+			return escaped.Replace(g.computer) + "/" + g.risk
 		}
 		return g.computer + g.risk
 	}

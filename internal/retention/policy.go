@@ -16,7 +16,7 @@ import (
 // request sheds, and smaller ones would be as many requests as there are objects.
 const MinimumLimit = 1000
 
-// MinimumMemory is the least that a limit by memory may be: some thousand events.
+// MinimumMemory is the least that a limit by memory may be: some thousand objects.
 const MinimumMemory = "16Mi"
 
 var severities = [...]v1alpha1.Severity{
@@ -57,7 +57,7 @@ func DefaultEvents() Policy {
 func DefaultNotifications() Policy {
 	return Policy{
 		Ages:  Ages{720 * time.Hour, 2160 * time.Hour, 2160 * time.Hour, 4320 * time.Hour},
-		Limit: 10_000,
+		Limit: 10_000, MemoryLimit: 128 << 20,
 	}
 }
 

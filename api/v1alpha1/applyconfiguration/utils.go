@@ -27,8 +27,12 @@ func ForKind(kind schema.GroupVersionKind) interface{} {
 		return &apiv1alpha1.ApplicationApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("Attempt"):
 		return &apiv1alpha1.AttemptApplyConfiguration{}
+	case v1alpha1.SchemeGroupVersion.WithKind("CertificateStatus"):
+		return &apiv1alpha1.CertificateStatusApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("ChannelReference"):
 		return &apiv1alpha1.ChannelReferenceApplyConfiguration{}
+	case v1alpha1.SchemeGroupVersion.WithKind("ChannelSuppression"):
+		return &apiv1alpha1.ChannelSuppressionApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("Computer"):
 		return &apiv1alpha1.ComputerApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("ConditionSnapshot"):
@@ -41,6 +45,12 @@ func ForKind(kind schema.GroupVersionKind) interface{} {
 		return &apiv1alpha1.DeliveryApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("DeliveryStatus"):
 		return &apiv1alpha1.DeliveryStatusApplyConfiguration{}
+	case v1alpha1.SchemeGroupVersion.WithKind("Digest"):
+		return &apiv1alpha1.DigestApplyConfiguration{}
+	case v1alpha1.SchemeGroupVersion.WithKind("DigestEntry"):
+		return &apiv1alpha1.DigestEntryApplyConfiguration{}
+	case v1alpha1.SchemeGroupVersion.WithKind("DKIMSettings"):
+		return &apiv1alpha1.DKIMSettingsApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("DNSSettings"):
 		return &apiv1alpha1.DNSSettingsApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("EffectiveThreshold"):
@@ -67,6 +77,8 @@ func ForKind(kind schema.GroupVersionKind) interface{} {
 		return &apiv1alpha1.KeyReferenceApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("Limit"):
 		return &apiv1alpha1.LimitApplyConfiguration{}
+	case v1alpha1.SchemeGroupVersion.WithKind("LimitPlace"):
+		return &apiv1alpha1.LimitPlaceApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("MailAuth"):
 		return &apiv1alpha1.MailAuthApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("MailTransport"):
@@ -107,6 +119,8 @@ func ForKind(kind schema.GroupVersionKind) interface{} {
 		return &apiv1alpha1.SecurityEventSpecApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("SMSChannel"):
 		return &apiv1alpha1.SMSChannelApplyConfiguration{}
+	case v1alpha1.SchemeGroupVersion.WithKind("Suppression"):
+		return &apiv1alpha1.SuppressionApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("Threshold"):
 		return &apiv1alpha1.ThresholdApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("TLSSettings"):

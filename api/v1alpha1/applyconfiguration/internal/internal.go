@@ -65,6 +65,9 @@ var schemaYAML = typed.YAMLObject(`types:
     - name: number
       type:
         scalar: numeric
+    - name: queueID
+      type:
+        scalar: string
     - name: reason
       type:
         scalar: string
@@ -77,16 +80,52 @@ var schemaYAML = typed.YAMLObject(`types:
     - name: tls
       type:
         scalar: string
+    - name: verified
+      type:
+        scalar: string
 - name: com.github.tocsin-dev.tocsin.api.v1alpha1.AttributeValue
   scalar: string
 - name: com.github.tocsin-dev.tocsin.api.v1alpha1.AuthMechanism
   scalar: string
+- name: com.github.tocsin-dev.tocsin.api.v1alpha1.CertificateStatus
+  map:
+    fields:
+    - name: notAfter
+      type:
+        namedType: io.k8s.apimachinery.pkg.apis.meta.v1.Time
+    - name: subject
+      type:
+        scalar: string
 - name: com.github.tocsin-dev.tocsin.api.v1alpha1.ChannelReference
   map:
     fields:
     - name: name
       type:
         scalar: string
+- name: com.github.tocsin-dev.tocsin.api.v1alpha1.ChannelSuppression
+  map:
+    fields:
+    - name: channel
+      type:
+        scalar: string
+    - name: count
+      type:
+        scalar: numeric
+    - name: firstTime
+      type:
+        namedType: io.k8s.apimachinery.pkg.apis.meta.v1.Time
+    - name: lastTime
+      type:
+        namedType: io.k8s.apimachinery.pkg.apis.meta.v1.Time
+    - name: notification
+      type:
+        scalar: string
+    - name: severity
+      type:
+        namedType: com.github.tocsin-dev.tocsin.api.v1alpha1.Severity
+    - name: since
+      type:
+        namedType: io.k8s.apimachinery.pkg.apis.meta.v1.Time
 - name: com.github.tocsin-dev.tocsin.api.v1alpha1.ChannelType
   scalar: string
 - name: com.github.tocsin-dev.tocsin.api.v1alpha1.Computer
@@ -127,6 +166,18 @@ var schemaYAML = typed.YAMLObject(`types:
         namedType: io.k8s.apimachinery.pkg.types.UID
 - name: com.github.tocsin-dev.tocsin.api.v1alpha1.ConditionType
   scalar: string
+- name: com.github.tocsin-dev.tocsin.api.v1alpha1.DKIMSettings
+  map:
+    fields:
+    - name: domain
+      type:
+        scalar: string
+    - name: secretRef
+      type:
+        namedType: com.github.tocsin-dev.tocsin.api.v1alpha1.SecretReference
+    - name: selector
+      type:
+        scalar: string
 - name: com.github.tocsin-dev.tocsin.api.v1alpha1.DNSSECMode
   scalar: string
 - name: com.github.tocsin-dev.tocsin.api.v1alpha1.DNSSettings
@@ -187,6 +238,12 @@ var schemaYAML = typed.YAMLObject(`types:
     - name: channel
       type:
         scalar: string
+    - name: fallbackFor
+      type:
+        scalar: string
+    - name: limit
+      type:
+        namedType: com.github.tocsin-dev.tocsin.api.v1alpha1.LimitPlace
     - name: message
       type:
         scalar: string
@@ -224,6 +281,9 @@ var schemaYAML = typed.YAMLObject(`types:
     - name: finishedTime
       type:
         namedType: io.k8s.apimachinery.pkg.apis.meta.v1.Time
+    - name: limit
+      type:
+        namedType: com.github.tocsin-dev.tocsin.api.v1alpha1.LimitPlace
     - name: message
       type:
         scalar: string
@@ -247,6 +307,48 @@ var schemaYAML = typed.YAMLObject(`types:
     - name: state
       type:
         namedType: com.github.tocsin-dev.tocsin.api.v1alpha1.DeliveryState
+    - name: suppressed
+      type:
+        namedType: com.github.tocsin-dev.tocsin.api.v1alpha1.Suppression
+- name: com.github.tocsin-dev.tocsin.api.v1alpha1.Digest
+  map:
+    fields:
+    - name: conditions
+      type:
+        list:
+          elementType:
+            namedType: com.github.tocsin-dev.tocsin.api.v1alpha1.DigestEntry
+          elementRelationship: atomic
+    - name: count
+      type:
+        scalar: numeric
+    - name: since
+      type:
+        namedType: io.k8s.apimachinery.pkg.apis.meta.v1.Time
+    - name: suppressed
+      type:
+        scalar: numeric
+    - name: until
+      type:
+        namedType: io.k8s.apimachinery.pkg.apis.meta.v1.Time
+- name: com.github.tocsin-dev.tocsin.api.v1alpha1.DigestEntry
+  map:
+    fields:
+    - name: condition
+      type:
+        scalar: string
+    - name: count
+      type:
+        scalar: numeric
+    - name: firstTime
+      type:
+        namedType: io.k8s.apimachinery.pkg.apis.meta.v1.Time
+    - name: lastTime
+      type:
+        namedType: io.k8s.apimachinery.pkg.apis.meta.v1.Time
+    - name: severity
+      type:
+        namedType: com.github.tocsin-dev.tocsin.api.v1alpha1.Severity
 - name: com.github.tocsin-dev.tocsin.api.v1alpha1.Duration
   scalar: string
 - name: com.github.tocsin-dev.tocsin.api.v1alpha1.EffectiveThreshold
@@ -270,6 +372,9 @@ var schemaYAML = typed.YAMLObject(`types:
     - name: auth
       type:
         namedType: com.github.tocsin-dev.tocsin.api.v1alpha1.MailAuth
+    - name: dkim
+      type:
+        namedType: com.github.tocsin-dev.tocsin.api.v1alpha1.DKIMSettings
     - name: dns
       type:
         namedType: com.github.tocsin-dev.tocsin.api.v1alpha1.DNSSettings
@@ -558,6 +663,21 @@ var schemaYAML = typed.YAMLObject(`types:
     - name: interval
       type:
         namedType: com.github.tocsin-dev.tocsin.api.v1alpha1.Duration
+- name: com.github.tocsin-dev.tocsin.api.v1alpha1.LimitPlace
+  map:
+    fields:
+    - name: count
+      type:
+        scalar: numeric
+    - name: number
+      type:
+        scalar: numeric
+    - name: since
+      type:
+        namedType: io.k8s.apimachinery.pkg.apis.meta.v1.Time
+    - name: until
+      type:
+        namedType: io.k8s.apimachinery.pkg.apis.meta.v1.Time
 - name: com.github.tocsin-dev.tocsin.api.v1alpha1.MailAddress
   scalar: string
 - name: com.github.tocsin-dev.tocsin.api.v1alpha1.MailAuth
@@ -676,6 +796,9 @@ var schemaYAML = typed.YAMLObject(`types:
 - name: com.github.tocsin-dev.tocsin.api.v1alpha1.NotificationChannelStatus
   map:
     fields:
+    - name: clientCertificate
+      type:
+        namedType: com.github.tocsin-dev.tocsin.api.v1alpha1.CertificateStatus
     - name: conditions
       type:
         list:
@@ -796,6 +919,14 @@ var schemaYAML = typed.YAMLObject(`types:
     - name: skippedUpTo
       type:
         scalar: string
+    - name: suppressed
+      type:
+        list:
+          elementType:
+            namedType: com.github.tocsin-dev.tocsin.api.v1alpha1.ChannelSuppression
+          elementRelationship: associative
+          keys:
+          - channel
     - name: threshold
       type:
         namedType: com.github.tocsin-dev.tocsin.api.v1alpha1.EffectiveThreshold
@@ -825,6 +956,9 @@ var schemaYAML = typed.YAMLObject(`types:
           elementRelationship: associative
           keys:
           - channel
+    - name: digest
+      type:
+        namedType: com.github.tocsin-dev.tocsin.api.v1alpha1.Digest
     - name: severity
       type:
         namedType: com.github.tocsin-dev.tocsin.api.v1alpha1.Severity
@@ -1042,6 +1176,18 @@ var schemaYAML = typed.YAMLObject(`types:
   scalar: string
 - name: com.github.tocsin-dev.tocsin.api.v1alpha1.Subject
   scalar: string
+- name: com.github.tocsin-dev.tocsin.api.v1alpha1.Suppression
+  map:
+    fields:
+    - name: count
+      type:
+        scalar: numeric
+    - name: firstTime
+      type:
+        namedType: io.k8s.apimachinery.pkg.apis.meta.v1.Time
+    - name: lastTime
+      type:
+        namedType: io.k8s.apimachinery.pkg.apis.meta.v1.Time
 - name: com.github.tocsin-dev.tocsin.api.v1alpha1.TLSMode
   scalar: string
 - name: com.github.tocsin-dev.tocsin.api.v1alpha1.TLSSettings
@@ -1053,6 +1199,9 @@ var schemaYAML = typed.YAMLObject(`types:
     - name: clientCertificateRef
       type:
         namedType: com.github.tocsin-dev.tocsin.api.v1alpha1.SecretReference
+    - name: implicit
+      type:
+        scalar: boolean
     - name: minVersion
       type:
         namedType: com.github.tocsin-dev.tocsin.api.v1alpha1.TLSVersion

@@ -28,6 +28,10 @@ type AttemptApplyConfiguration struct {
 	Server *string `json:"server,omitempty"`
 	// tls is the version of TLS that was used, such as "TLS 1.3"; "none" for an open connection.
 	TLS *string `json:"tls,omitempty"`
+	// verified says how the server's certificate was checked: CA or DANE; empty if it was not.
+	Verified *string `json:"verified,omitempty"`
+	// queueID is what the server calls the message, if it said so.
+	QueueID *string `json:"queueID,omitempty"`
 }
 
 // AttemptApplyConfiguration constructs a declarative configuration of the Attempt type for use with
@@ -89,5 +93,21 @@ func (b *AttemptApplyConfiguration) WithServer(value string) *AttemptApplyConfig
 // If called multiple times, the TLS field is set to the value of the last call.
 func (b *AttemptApplyConfiguration) WithTLS(value string) *AttemptApplyConfiguration {
 	b.TLS = &value
+	return b
+}
+
+// WithVerified sets the Verified field in the declarative configuration to the given value
+// and returns the receiver, so that objects can be built by chaining "With" function invocations.
+// If called multiple times, the Verified field is set to the value of the last call.
+func (b *AttemptApplyConfiguration) WithVerified(value string) *AttemptApplyConfiguration {
+	b.Verified = &value
+	return b
+}
+
+// WithQueueID sets the QueueID field in the declarative configuration to the given value
+// and returns the receiver, so that objects can be built by chaining "With" function invocations.
+// If called multiple times, the QueueID field is set to the value of the last call.
+func (b *AttemptApplyConfiguration) WithQueueID(value string) *AttemptApplyConfiguration {
+	b.QueueID = &value
 	return b
 }

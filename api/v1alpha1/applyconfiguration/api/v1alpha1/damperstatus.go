@@ -14,7 +14,7 @@ import (
 //
 // DamperStatus is the state of one damper.
 type DamperStatusApplyConfiguration struct {
-	// key is the computer or risk that the damper is for; empty for the whole condition.
+	// key is the computer or risk that the damper is for, or "computer/risk"; empty for the whole condition.
 	Key *string `json:"key,omitempty"`
 	// sequence is the number of the last notification: the first is 1.
 	Sequence *int64 `json:"sequence,omitempty"`

@@ -19,6 +19,10 @@ type DeliveryApplyConfiguration struct {
 	Subject *string `json:"subject,omitempty"`
 	// message, rendered.
 	Message *string `json:"message,omitempty"`
+	// fallbackFor is the channel in whose place this one steps in, should that one not be able to deliver.
+	FallbackFor *string `json:"fallbackFor,omitempty"`
+	// limit is the place in the channel's limit. Unset: the channel had none, or the place is taken when the message is sent.
+	Limit *LimitPlaceApplyConfiguration `json:"limit,omitempty"`
 }
 
 // DeliveryApplyConfiguration constructs a declarative configuration of the Delivery type for use with
@@ -58,5 +62,21 @@ func (b *DeliveryApplyConfiguration) WithSubject(value string) *DeliveryApplyCon
 // If called multiple times, the Message field is set to the value of the last call.
 func (b *DeliveryApplyConfiguration) WithMessage(value string) *DeliveryApplyConfiguration {
 	b.Message = &value
+	return b
+}
+
+// WithFallbackFor sets the FallbackFor field in the declarative configuration to the given value
+// and returns the receiver, so that objects can be built by chaining "With" function invocations.
+// If called multiple times, the FallbackFor field is set to the value of the last call.
+func (b *DeliveryApplyConfiguration) WithFallbackFor(value string) *DeliveryApplyConfiguration {
+	b.FallbackFor = &value
+	return b
+}
+
+// WithLimit sets the Limit field in the declarative configuration to the given value
+// and returns the receiver, so that objects can be built by chaining "With" function invocations.
+// If called multiple times, the Limit field is set to the value of the last call.
+func (b *DeliveryApplyConfiguration) WithLimit(value *LimitPlaceApplyConfiguration) *DeliveryApplyConfiguration {
+	b.Limit = value
 	return b
 }

@@ -17,7 +17,8 @@ import (
 type DeliveryStatusApplyConfiguration struct {
 	// channel is the name of the NotificationChannel.
 	Channel *string `json:"channel,omitempty"`
-	// state is Pending, Sending, Retrying, Delivered, PartlyDelivered or Failed.
+	// state is Pending, Sending, Retrying, Delivered, PartlyDelivered, Failed or Suppressed; of a fallback also Standby or
+	// NotNeeded.
 	State *apiv1alpha1.DeliveryState `json:"state,omitempty"`
 	// reason of the state, one CamelCase word.
 	Reason *string `json:"reason,omitempty"`
@@ -33,6 +34,12 @@ type DeliveryStatusApplyConfiguration struct {
 	FinishedTime *v1.Time `json:"finishedTime,omitempty"`
 	// channelRevision is the channel's status.revision at the latest attempt. Once it differs, the next attempt does not wait.
 	ChannelRevision *string `json:"channelRevision,omitempty"`
+	// limit is the place in the channel's limit, where it was taken when the message was sent: of a Test, and of a channel
+	// that stepped in for another.
+	Limit *LimitPlaceApplyConfiguration `json:"limit,omitempty"`
+	// suppressed sums up, with state Suppressed, this notification and later ones of the condition that the limit held back
+	// in the same interval and that have no entry of their own.
+	Suppressed *SuppressionApplyConfiguration `json:"suppressed,omitempty"`
 	// recipients tell what the server said for each address.
 	Recipients []RecipientStatusApplyConfiguration `json:"recipients,omitempty"`
 	// attempts are the latest attempts, the newest last, at most 10.
@@ -114,6 +121,22 @@ func (b *DeliveryStatusApplyConfiguration) WithFinishedTime(value v1.Time) *Deli
 // If called multiple times, the ChannelRevision field is set to the value of the last call.
 func (b *DeliveryStatusApplyConfiguration) WithChannelRevision(value string) *DeliveryStatusApplyConfiguration {
 	b.ChannelRevision = &value
+	return b
+}
+
+// WithLimit sets the Limit field in the declarative configuration to the given value
+// and returns the receiver, so that objects can be built by chaining "With" function invocations.
+// If called multiple times, the Limit field is set to the value of the last call.
+func (b *DeliveryStatusApplyConfiguration) WithLimit(value *LimitPlaceApplyConfiguration) *DeliveryStatusApplyConfiguration {
+	b.Limit = value
+	return b
+}
+
+// WithSuppressed sets the Suppressed field in the declarative configuration to the given value
+// and returns the receiver, so that objects can be built by chaining "With" function invocations.
+// If called multiple times, the Suppressed field is set to the value of the last call.
+func (b *DeliveryStatusApplyConfiguration) WithSuppressed(value *SuppressionApplyConfiguration) *DeliveryStatusApplyConfiguration {
+	b.Suppressed = value
 	return b
 }
 

@@ -23,6 +23,8 @@ type EmailChannelApplyConfiguration struct {
 	Subject *apiv1alpha1.Subject `json:"subject,omitempty"`
 	// message with placeholders. Unset: a text that tells what happened, where, when and how often.
 	Message *apiv1alpha1.Text `json:"message,omitempty"`
+	// dkim signs each message (RFC 6376). Unset: no signature.
+	DKIM *DKIMSettingsApplyConfiguration `json:"dkim,omitempty"`
 }
 
 // EmailChannelApplyConfiguration constructs a declarative configuration of the EmailChannel type for use with
@@ -120,5 +122,13 @@ func (b *EmailChannelApplyConfiguration) WithSubject(value apiv1alpha1.Subject) 
 // If called multiple times, the Message field is set to the value of the last call.
 func (b *EmailChannelApplyConfiguration) WithMessage(value apiv1alpha1.Text) *EmailChannelApplyConfiguration {
 	b.Message = &value
+	return b
+}
+
+// WithDKIM sets the DKIM field in the declarative configuration to the given value
+// and returns the receiver, so that objects can be built by chaining "With" function invocations.
+// If called multiple times, the DKIM field is set to the value of the last call.
+func (b *EmailChannelApplyConfiguration) WithDKIM(value *DKIMSettingsApplyConfiguration) *EmailChannelApplyConfiguration {
+	b.DKIM = value
 	return b
 }

@@ -14,7 +14,8 @@ import (
 //
 // MailAuth is a login to a mail server.
 type MailAuthApplyConfiguration struct {
-	// secretRef names the Secret with the keys username and password, as of type kubernetes.io/basic-auth.
+	// secretRef names the Secret with the keys username and password, as of type kubernetes.io/basic-auth. With mechanism
+	// XOAUTH2 the key token holds the access token.
 	SecretRef *SecretReferenceApplyConfiguration `json:"secretRef,omitempty"`
 	// mechanism to log in with. Unset: Auto, the safest that the server offers.
 	Mechanism *apiv1alpha1.AuthMechanism `json:"mechanism,omitempty"`

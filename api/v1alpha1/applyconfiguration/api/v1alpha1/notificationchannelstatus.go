@@ -18,6 +18,8 @@ type NotificationChannelStatusApplyConfiguration struct {
 	Conditions []v1.ConditionApplyConfiguration `json:"conditions,omitempty"`
 	// observedGeneration is the generation that the status speaks of.
 	ObservedGeneration *int64 `json:"observedGeneration,omitempty"`
+	// clientCertificate tells how long the client's certificate is valid.
+	ClientCertificate *CertificateStatusApplyConfiguration `json:"clientCertificate,omitempty"`
 	// revision changes with the spec and with the Secrets it names. Deliveries that wait for their next attempt go out at
 	// once when it does.
 	Revision *string `json:"revision,omitempty"`
@@ -47,6 +49,14 @@ func (b *NotificationChannelStatusApplyConfiguration) WithConditions(values ...*
 // If called multiple times, the ObservedGeneration field is set to the value of the last call.
 func (b *NotificationChannelStatusApplyConfiguration) WithObservedGeneration(value int64) *NotificationChannelStatusApplyConfiguration {
 	b.ObservedGeneration = &value
+	return b
+}
+
+// WithClientCertificate sets the ClientCertificate field in the declarative configuration to the given value
+// and returns the receiver, so that objects can be built by chaining "With" function invocations.
+// If called multiple times, the ClientCertificate field is set to the value of the last call.
+func (b *NotificationChannelStatusApplyConfiguration) WithClientCertificate(value *CertificateStatusApplyConfiguration) *NotificationChannelStatusApplyConfiguration {
+	b.ClientCertificate = value
 	return b
 }
 

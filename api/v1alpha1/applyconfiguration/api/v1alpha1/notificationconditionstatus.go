@@ -45,6 +45,8 @@ type NotificationConditionStatusApplyConfiguration struct {
 	KnownRisks []string `json:"knownRisks,omitempty"`
 	// dampers are the state of the condition's dampers, newest first, at most 100. Empty before it first fired.
 	Dampers []DamperStatusApplyConfiguration `json:"dampers,omitempty"`
+	// suppressed tells what the limits of channels hold back of this condition, in their present intervals.
+	Suppressed []ChannelSuppressionApplyConfiguration `json:"suppressed,omitempty"`
 	// checkpoint is the resourceVersion of the last event that these numbers include. It is stored now and then, not per
 	// event: after a restart the events since are evaluated again, with the same result.
 	Checkpoint *string `json:"checkpoint,omitempty"`
@@ -179,6 +181,19 @@ func (b *NotificationConditionStatusApplyConfiguration) WithDampers(values ...*D
 			panic("nil value passed to WithDampers")
 		}
 		b.Dampers = append(b.Dampers, *values[i])
+	}
+	return b
+}
+
+// WithSuppressed adds the given value to the Suppressed field in the declarative configuration
+// and returns the receiver, so that objects can be build by chaining "With" function invocations.
+// If called multiple times, values provided by each call will be appended to the Suppressed field.
+func (b *NotificationConditionStatusApplyConfiguration) WithSuppressed(values ...*ChannelSuppressionApplyConfiguration) *NotificationConditionStatusApplyConfiguration {
+	for i := range values {
+		if values[i] == nil {
+			panic("nil value passed to WithSuppressed")
+		}
+		b.Suppressed = append(b.Suppressed, *values[i])
 	}
 	return b
 }

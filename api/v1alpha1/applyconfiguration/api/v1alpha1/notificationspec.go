@@ -27,6 +27,8 @@ type NotificationSpecApplyConfiguration struct {
 	Severity *apiv1alpha1.Severity `json:"severity,omitempty"`
 	// trigger is what made the condition fire.
 	Trigger *TriggerApplyConfiguration `json:"trigger,omitempty"`
+	// digest is, with type Digest, what a channel's limit held back.
+	Digest *DigestApplyConfiguration `json:"digest,omitempty"`
 	// deliveries are the messages to send, one for each channel. Empty: the log alone.
 	Deliveries []DeliveryApplyConfiguration `json:"deliveries,omitempty"`
 	// acknowledgement says that somebody has taken notice.
@@ -84,6 +86,14 @@ func (b *NotificationSpecApplyConfiguration) WithSeverity(value apiv1alpha1.Seve
 // If called multiple times, the Trigger field is set to the value of the last call.
 func (b *NotificationSpecApplyConfiguration) WithTrigger(value *TriggerApplyConfiguration) *NotificationSpecApplyConfiguration {
 	b.Trigger = value
+	return b
+}
+
+// WithDigest sets the Digest field in the declarative configuration to the given value
+// and returns the receiver, so that objects can be built by chaining "With" function invocations.
+// If called multiple times, the Digest field is set to the value of the last call.
+func (b *NotificationSpecApplyConfiguration) WithDigest(value *DigestApplyConfiguration) *NotificationSpecApplyConfiguration {
+	b.Digest = value
 	return b
 }
 

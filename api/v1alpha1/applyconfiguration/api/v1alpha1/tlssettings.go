@@ -18,6 +18,8 @@ type TLSSettingsApplyConfiguration struct {
 	Mode *apiv1alpha1.TLSMode `json:"mode,omitempty"`
 	// minVersion is the oldest version accepted: Any, TLS12 or TLS13. Unset: TLS12.
 	MinVersion *apiv1alpha1.TLSVersion `json:"minVersion,omitempty"`
+	// implicit: TLS begins with the connection (RFC 8314), not by STARTTLS. Unset: on port 465.
+	Implicit *bool `json:"implicit,omitempty"`
 	// caRef names the trusted CA certificates, in PEM. Unset: the system's.
 	CARef *KeyReferenceApplyConfiguration `json:"caRef,omitempty"`
 	// clientCertificateRef names the Secret with the client's certificate: tls.crt and tls.key (and password, if the key is
@@ -44,6 +46,14 @@ func (b *TLSSettingsApplyConfiguration) WithMode(value apiv1alpha1.TLSMode) *TLS
 // If called multiple times, the MinVersion field is set to the value of the last call.
 func (b *TLSSettingsApplyConfiguration) WithMinVersion(value apiv1alpha1.TLSVersion) *TLSSettingsApplyConfiguration {
 	b.MinVersion = &value
+	return b
+}
+
+// WithImplicit sets the Implicit field in the declarative configuration to the given value
+// and returns the receiver, so that objects can be built by chaining "With" function invocations.
+// If called multiple times, the Implicit field is set to the value of the last call.
+func (b *TLSSettingsApplyConfiguration) WithImplicit(value bool) *TLSSettingsApplyConfiguration {
+	b.Implicit = &value
 	return b
 }
 

@@ -20,7 +20,7 @@ type TriggerApplyConfiguration struct {
 	Reason *apiv1alpha1.TriggerReason `json:"reason,omitempty"`
 	// time of the decision.
 	Time *v1.Time `json:"time,omitempty"`
-	// key is the computer or risk that the damper is for; empty for the whole condition.
+	// key is the computer or risk that the damper is for, or "computer/risk"; empty for the whole condition.
 	Key *string `json:"key,omitempty"`
 	// sequence counts the notifications of this condition and key: the first is 1.
 	Sequence *int64 `json:"sequence,omitempty"`
