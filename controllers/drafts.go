@@ -47,6 +47,10 @@ type draft struct {
 	backlog   *backlog
 	firing    plan.Firing
 	next      time.Time
+	// tried says that a request was made of which it is not known whether it has created the Notification.
+	tried bool
+	// spokenFor says that another entry of the log speaks for it, as limits hold it back.
+	spokenFor bool
 }
 
 // write creates the Notifications of the outbox, in order, and returns when the next repetition is due. Where one of a
@@ -89,21 +93,31 @@ func (e *Evaluator) settle(d *draft) {
 	}
 	e.mu.Unlock()
 	e.dirty[d.condition] = struct{}{}
-	e.flushAt = earliest(e.flushAt, e.flushed.Add(firedInterval))
+	if !d.spokenFor {
+		e.flushAt = earliest(e.flushAt, e.flushed.Add(firedInterval))
+	}
 }
 
 // create writes one Notification and says whether the draft is settled.
 func (e *Evaluator) create(ctx context.Context, d *draft) bool {
 	ctx, cancel := context.WithTimeout(ctx, createTimeout)
 	defer cancel()
-	notification, err := e.compose(ctx, d.firing)
+	notification, spokenFor, err := e.compose(ctx, d.firing)
+	if err == nil && spokenFor {
+		d.spokenFor = true
+		e.holdBack(notification, "")
+		return true
+	}
 	if err == nil {
-		err = e.client.Create(ctx, notification)
+		if err = e.client.Create(ctx, notification); err != nil {
+			e.release(notification)
+		}
 	}
 	log := e.log.WithValues("notification", client.ObjectKeyFromObject(notification), "reason", d.firing.Reason,
 		"occurrences", d.firing.Window.Occurrences, "held", d.firing.Held)
 	switch {
 	case err == nil:
+		e.holdBack(notification, notification.Name)
 		notificationsFired.WithLabelValues(string(d.firing.Reason)).Inc()
 		decisionSeconds.Observe(max(0, e.clock.Since(d.firing.Time).Seconds()))
 		e.recorder.Eventf(d.firing.Rule.Condition, notification, corev1.EventTypeNormal, reasonFired, actionNotify, "%s",
@@ -123,6 +137,7 @@ func (e *Evaluator) create(ctx context.Context, d *draft) bool {
 		return true
 	}
 	e.mu.Lock()
+	d.tried = true
 	d.backlog.attempts++
 	d.backlog.refusal = err
 	d.next = e.clock.Now().Add(min(notify.Backoff(draftRetry, d.backlog.attempts, rand.Float64()), draftRetryMax))
@@ -169,6 +184,9 @@ func (e *Evaluator) yield(ctx context.Context, d *draft, mine *v1alpha1.Notifica
 		return false
 	}
 	if journal.Same(existing, mine) {
+		if d.tried {
+			e.holdBack(existing, existing.Name)
+		}
 		return true
 	}
 	e.mu.Lock()
@@ -183,12 +201,21 @@ func (e *Evaluator) yield(ctx context.Context, d *draft, mine *v1alpha1.Notifica
 	return !again
 }
 
-// compose gathers the channels and renders the Notification.
-func (e *Evaluator) compose(ctx context.Context, firing plan.Firing) (*v1alpha1.Notification, error) {
+// compose gathers the channels, renders the Notification and takes its places in their limits, unless it is in the log
+// already. It says whether the log has entries that speak for it.
+func (e *Evaluator) compose(ctx context.Context, firing plan.Firing) (n *v1alpha1.Notification, spokenFor bool, err error) {
 	namespace := firing.Rule.Condition.Namespace
 	var channels v1alpha1.NotificationChannelList
 	if err := e.client.List(ctx, &channels, client.InNamespace(namespace)); err != nil {
-		return journal.Blank(firing), fmt.Errorf("listing the channels of %s: %w", namespace, err)
+		return journal.Blank(firing), false, fmt.Errorf("listing the channels of %s: %w", namespace, err)
 	}
-	return journal.Compose(firing, channels.Items), nil
+	n = journal.Compose(firing, channels.Items)
+	switch err := e.client.Get(ctx, client.ObjectKeyFromObject(n), &v1alpha1.Notification{}); {
+	case err == nil:
+		return n, false, nil
+	case !apierrors.IsNotFound(err):
+		return n, false, fmt.Errorf("looking for the notification in the log: %w", err)
+	}
+	spokenFor, err = e.ration(ctx, n, channels.Items)
+	return n, spokenFor, err
 }

@@ -50,6 +50,7 @@ type Evaluator struct {
 	log      logr.Logger
 	recorder events.EventRecorder
 	events   *eventLog
+	limits   *limits
 	// changed tells the reconciler of conditions whose numbers have changed.
 	changed chan event.GenericEvent
 	// wake ends the loop's wait: something was queued by another goroutine.
@@ -77,6 +78,8 @@ type Evaluator struct {
 	dirty   map[types.NamespacedName]struct{}
 	flushAt time.Time
 	flushed time.Time
+	// digestAt is when it is next looked at whether a digest is due; zero for at once. It belongs to the loop.
+	digestAt time.Time
 }
 
 // follower is one condition that is followed; a suspended or invalid one is not active but keeps its dampers.
@@ -118,6 +121,7 @@ func NewEvaluator(c client.Client, watching client.WithWatch, recorder events.Ev
 	return &Evaluator{
 		client: c, watching: watching, recorder: recorder, clock: clk, log: log,
 		events:  newEventLog(log),
+		limits:  newLimits(c, clk),
 		changed: make(chan event.GenericEvent, changedBuffer),
 		wake:    make(chan struct{}, 1),
 		watches: map[types.NamespacedName]*follower{},
@@ -185,7 +189,7 @@ func (e *Evaluator) step(ctx context.Context) time.Time {
 	deadline := e.advance(now.Add(-inFlight))
 	retry := e.write(ctx)
 	e.confirm()
-	return earliest(deadline, retry, e.flush())
+	return earliest(deadline, retry, e.digests(ctx), e.flush())
 }
 
 // observe takes one event through the conditions that could match it.

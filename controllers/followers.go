@@ -51,6 +51,11 @@ func (e *Evaluator) Follow(ctx context.Context, condition *v1alpha1.Notification
 	defer e.mu.Unlock()
 	defer e.signal()
 	old := e.watches[key]
+	if old == nil {
+		if err := e.limits.restore(ctx, condition, log.Items); err != nil {
+			return err
+		}
+	}
 	f := &follower{key: key, watch: plan.NewWatch(rule), active: how.Active, namespaces: how.Namespaces, backlog: &backlog{}}
 	resting := wasInactive(condition)
 	if old != nil && old.watch.Rule().Condition.UID == condition.UID {
@@ -175,6 +180,7 @@ func (e *Evaluator) Describe(key types.NamespacedName, status *v1alpha1.Notifica
 	defer e.mu.Unlock()
 	if f := e.watches[key]; f != nil && f.backlog.drafts == 0 {
 		f.watch.Describe(status, e.reached(f))
+		status.Suppressed = e.limits.describe(f.watch.Rule().Condition)
 	}
 }
 

@@ -14,7 +14,7 @@ import (
 
 // letter is what goes through one channel, to all its recipients.
 type letter struct {
-	id         string
+	id, thread string
 	recipients []string
 	subject    string
 	text, html string
@@ -44,6 +44,7 @@ func compose(n *v1alpha1.Notification, channel *v1alpha1.NotificationChannel) le
 		l.from = string(email.Sender)
 	}
 	l.id = message.ID(string(n.UID), channel.Name, l.from)
+	l.thread = threadOf(n, channel.Name, l.from)
 	page := message.Page{Subject: l.subject, Text: l.text, Values: journal.Values(n), Spec: &n.Spec}
 	if html, err := message.HTML(page); err == nil {
 		l.html = html
@@ -51,11 +52,25 @@ func compose(n *v1alpha1.Notification, channel *v1alpha1.NotificationChannel) le
 	return l
 }
 
+// threadOf is the root that the notifications of one condition and key refer to. A Test and a Digest stand alone.
+func threadOf(n *v1alpha1.Notification, channel, sender string) string {
+	if n.Spec.Condition == nil || n.Spec.Trigger == nil {
+		return ""
+	}
+	return message.ThreadID(string(n.Spec.Condition.UID), n.Spec.Trigger.Key, channel, sender)
+}
+
 // to addresses the letter.
 func (l letter) to(recipients []string) notify.Message {
-	return notify.Message{
+	m := notify.Message{
 		ID: l.id, Date: l.date, From: l.from, To: recipients, Subject: l.subject, Text: l.text, HTML: l.html,
 	}
+	if l.thread != "" {
+		// The first of a thread refers to the root as all others do: it is not the root itself, and without the reference it
+		// would stand apart from its repeats.
+		m.InReplyTo, m.References = l.thread, []string{l.thread}
+	}
+	return m
 }
 
 // graceful returns a context that ends a while after the given one does.

@@ -34,6 +34,10 @@ var (
 	notificationsFired = prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "tocsin_notifications_fired_total", Help: "Notifications created, by why the condition fired.",
 	}, []string{"reason"})
+	notificationsSuppressed = prometheus.NewCounter(prometheus.CounterOpts{
+		Name: "tocsin_notifications_suppressed_total",
+		Help: "Notifications of which the limit of some channel held back a message.",
+	})
 	notificationsLost = prometheus.NewCounter(prometheus.CounterOpts{
 		Name: "tocsin_notifications_lost_total",
 		Help: "Notifications that the API server refused for good; each is an error in the manager's log.",

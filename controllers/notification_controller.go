@@ -4,6 +4,7 @@ package controllers
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math"
 	"math/rand/v2"
@@ -25,6 +26,7 @@ import (
 
 	"github.com/tocsin-dev/tocsin/api/v1alpha1"
 	"github.com/tocsin-dev/tocsin/internal/lanes"
+	"github.com/tocsin-dev/tocsin/internal/limit"
 	"github.com/tocsin-dev/tocsin/internal/outbox"
 	"github.com/tocsin-dev/tocsin/internal/status"
 )
@@ -51,6 +53,7 @@ type DeliveryReconciler struct {
 	Live client.Reader
 	// Workers is how many deliveries may be under way at once.
 	Workers int
+	limits  *limits
 	// Grace is how long an attempt that is under way may go on after the manager was told to stop.
 	Grace time.Duration
 }
@@ -73,10 +76,26 @@ func (r *DeliveryReconciler) Reconcile(ctx context.Context, request deliveryRequ
 	}
 	delivery := outbox.Find(n.Status.Deliveries, request.Channel)
 	now := r.Clock.Now()
-	decision := outbox.Next(delivery, channel, n.CreationTimestamp.Time, now)
+	decision, since := outbox.Turn(n, delivery)
+	if decision.Verb == "" {
+		decision = outbox.Next(delivery, channel, since, now)
+	}
 	switch decision.Verb {
 	case outbox.Send:
 		return r.send(ctx, n, delivery, channel)
+	case outbox.Suppress:
+		with, err := r.heldBackWith(ctx, n, request.Channel)
+		if err != nil {
+			return ctrl.Result{}, err
+		}
+		delivery = outbox.Suppressed(delivery, decision, with, now)
+		return ctrl.Result{}, r.record(ctx, n, &delivery)
+	case outbox.StandBy:
+		delivery = outbox.OnStandby(delivery, decision)
+		return ctrl.Result{}, r.record(ctx, n, &delivery)
+	case outbox.Skip:
+		delivery = outbox.Skipped(delivery, decision, now)
+		return ctrl.Result{}, r.record(ctx, n, &delivery)
 	case outbox.Expire:
 		delivery = outbox.Expired(delivery, decision, now)
 		if err := r.record(ctx, n, &delivery); err != nil {
@@ -91,6 +110,40 @@ func (r *DeliveryReconciler) Reconcile(ctx context.Context, request deliveryRequ
 	case outbox.Done:
 	}
 	return ctrl.Result{}, nil
+}
+
+// heldBackWith is what a suppressed notification speaks for, as its condition's status tells; nil if that is not known.
+func (r *DeliveryReconciler) heldBackWith(ctx context.Context, n *v1alpha1.Notification, channel string) (*v1alpha1.Suppression, error) {
+	if n.Spec.Condition == nil {
+		return nil, nil
+	}
+	condition := &v1alpha1.NotificationCondition{}
+	key := client.ObjectKey{Namespace: n.Namespace, Name: n.Spec.Condition.Name}
+	if err := r.Get(ctx, key, condition); client.IgnoreNotFound(err) != nil {
+		return nil, fmt.Errorf("getting condition %s: %w", key, err)
+	}
+	for _, s := range condition.Status.Suppressed {
+		if s.Channel == channel && s.Notification == n.Name {
+			return &s.Suppression, nil
+		}
+	}
+	return nil, nil
+}
+
+// entriesOf are the suppressed deliveries that speak for what limits hold back of a condition.
+func entriesOf(_ context.Context, o client.Object) []deliveryRequest {
+	condition, ok := o.(*v1alpha1.NotificationCondition)
+	if !ok {
+		return nil
+	}
+	var requests []deliveryRequest
+	for _, s := range condition.Status.Suppressed {
+		if s.Notification != "" {
+			key := types.NamespacedName{Namespace: condition.Namespace, Name: s.Notification}
+			requests = append(requests, deliveryRequest{key, s.Channel})
+		}
+	}
+	return requests
 }
 
 func (r *DeliveryReconciler) channel(ctx context.Context, request deliveryRequest) (*v1alpha1.NotificationChannel, error) {
@@ -110,6 +163,19 @@ func (r *DeliveryReconciler) send(ctx context.Context, n *v1alpha1.Notification,
 	channel *v1alpha1.NotificationChannel) (ctrl.Result, error) {
 	if ctx.Err() != nil {
 		return ctrl.Result{}, nil
+	}
+	if outbox.Limits(n, delivery) {
+		place, err := r.limits.take(ctx, channel)
+		switch {
+		case errors.Is(err, errDigestDue):
+			return ctrl.Result{RequeueAfter: time.Second}, nil
+		case err != nil:
+			return ctrl.Result{}, err
+		case limit.Suppressed(place):
+			delivery = outbox.Refused(delivery, place, r.Clock.Now())
+			return ctrl.Result{}, r.record(ctx, n, &delivery)
+		}
+		delivery.Limit = place
 	}
 	letter := compose(n, channel)
 	if delivery.MessageID != "" { // the sender may have been changed between attempts
@@ -218,6 +284,7 @@ func (r *DeliveryReconciler) setupWithManager(mgr ctrl.Manager) error {
 		Named("delivery").
 		Watches(&v1alpha1.Notification{}, handler.TypedEnqueueRequestsFromMapFunc(deliveriesOf)).
 		Watches(&v1alpha1.NotificationChannel{}, handler.TypedEnqueueRequestsFromMapFunc(r.waitingFor)).
+		Watches(&v1alpha1.NotificationCondition{}, handler.TypedEnqueueRequestsFromMapFunc(entriesOf)).
 		WithOptions(controller.TypedOptions[deliveryRequest]{
 			MaxConcurrentReconciles: r.Workers,
 			NewQueue:                newQueue,

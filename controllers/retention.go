@@ -146,7 +146,12 @@ func (r *Retention) waitForConditions(ctx context.Context) error {
 func (e *Evaluator) caughtUp(conditions []v1alpha1.NotificationCondition) bool {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	return !e.holdsUp() && !slices.ContainsFunc(conditions, func(c v1alpha1.NotificationCondition) bool {
+	return !e.holdsUp() && e.metEach(conditions)
+}
+
+// metEach says whether all of the conditions were looked at; the caller holds the lock.
+func (e *Evaluator) metEach(conditions []v1alpha1.NotificationCondition) bool {
+	return !slices.ContainsFunc(conditions, func(c v1alpha1.NotificationCondition) bool {
 		_, met := e.met[client.ObjectKeyFromObject(&c)]
 		return !met
 	})

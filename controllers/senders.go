@@ -5,18 +5,45 @@ package controllers
 import (
 	"context"
 	"fmt"
+	"strings"
+	"sync"
 	"time"
 
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
 	"github.com/tocsin-dev/tocsin/api/v1alpha1"
+	"github.com/tocsin-dev/tocsin/internal/mx"
 	"github.com/tocsin-dev/tocsin/internal/notify"
 	"github.com/tocsin-dev/tocsin/internal/notify/smtp"
+	"github.com/tocsin-dev/tocsin/internal/tlsconfig"
 )
 
-// Senders makes the sender of a channel as the channel and its Secret are at that moment.
+// implicitPort is where TLS begins with the connection, unless the channel says otherwise (RFC 8314, 3.3).
+const implicitPort = 465
+
+// Senders makes the sender of a channel as the channel and its Secrets are at that moment.
 type Senders struct {
-	Credentials Credentials
-	// HelloName is what to say hello to mail servers as. Empty: the host's name.
-	HelloName string
+	credentials Credentials
+	// helloName is what to say hello to mail servers as. Empty: the host's name.
+	helloName string
+	// pool of connections, and resolvers with what they remember, are shared by all channels.
+	pool      *smtp.Pool
+	resolvers *resolvers
+}
+
+// NewSenders makes Senders that read Secrets from where nothing is cached.
+func NewSenders(live client.Reader, helloName string) Senders {
+	return Senders{
+		credentials: Credentials{Reader: live}, helloName: helloName,
+		pool: &smtp.Pool{}, resolvers: &resolvers{known: map[string]*mx.Resolver{}},
+	}
+}
+
+// Start waits for the end, and says goodbye to the servers then.
+func (s Senders) Start(ctx context.Context) error {
+	<-ctx.Done()
+	s.pool.Close()
+	return nil
 }
 
 func (s Senders) send(ctx context.Context, channel *v1alpha1.NotificationChannel, m notify.Message) notify.Result {
@@ -30,47 +57,95 @@ func (s Senders) send(ctx context.Context, channel *v1alpha1.NotificationChannel
 }
 
 func (s Senders) of(ctx context.Context, channel *v1alpha1.NotificationChannel) (notify.Sender, error) {
-	email := channel.Spec.Email
-	if email == nil {
+	if channel.Spec.Email == nil {
 		return nil, fmt.Errorf("channels of type %s cannot send yet", channel.Spec.Type)
 	}
-	config := s.config(email)
-	if email.Auth != nil {
-		login, err := s.Credentials.Read(ctx, channel.Namespace, email.Auth)
-		if err != nil {
-			return nil, err
-		}
-		config.Login = &smtp.Login{
-			Username: login.Username, Password: login.Password, AllowUnencrypted: email.Auth.AllowUnencrypted,
-		}
+	secrets, err := s.credentials.Read(ctx, channel)
+	if err != nil {
+		return nil, err
 	}
-	return smtp.New(config)
+	return s.with(channel, secrets)
 }
 
-// check says what is wrong with a channel's settings, Secrets aside. It asks no server.
-func (s Senders) check(channel *v1alpha1.NotificationChannel) error {
-	if channel.Spec.Email == nil {
-		return nil
+// with makes the sender of an e-mail channel. It asks no server.
+func (s Senders) with(channel *v1alpha1.NotificationChannel, secrets Secrets) (notify.Sender, error) {
+	email := channel.Spec.Email
+	config := smtp.Config{
+		HelloName: s.helloName,
+		TLS: smtp.TLS{
+			Implicit: email.Port != nil && *email.Port == implicitPort,
+			Roots:    secrets.Roots, Certificate: secrets.Certificate,
+		},
+		Login: secrets.Login,
+		Pool:  s.pool,
+		Key:   fmt.Sprintf("%s@%s", channel.UID, revision(channel, secrets.Version)),
 	}
-	_, err := smtp.New(s.config(channel.Spec.Email))
-	return err
-}
-
-func (s Senders) config(email *v1alpha1.EmailChannel) smtp.Config {
-	config := smtp.Config{HelloName: s.HelloName}
 	for _, server := range email.Servers {
 		config.Servers = append(config.Servers, string(server))
 	}
 	if email.Port != nil {
 		config.Port = int(*email.Port)
 	}
-	if email.TLS != nil {
-		config.TLS = email.TLS.Mode
-	}
 	if timeout, err := email.Timeout.Duration(); err == nil {
 		config.Timeout = timeout
 	}
-	return config
+	if t := email.TLS; t != nil {
+		config.TLS.Mode, config.TLS.MinVersion = t.Mode, tlsconfig.MinVersion(t.MinVersion)
+		if t.Implicit != nil {
+			config.TLS.Implicit = *t.Implicit
+		}
+		config.TLS.Implicit = config.TLS.Implicit && t.Mode != v1alpha1.TLSNone
+	}
+	if email.MXLookup {
+		resolver, err := s.resolvers.of(email.DNS, config.Timeout)
+		if err != nil {
+			return nil, fmt.Errorf("dns: %w", err)
+		}
+		config.MX = resolver
+	}
+	if email.DKIM != nil && secrets.DKIMKey != nil {
+		config.DKIM = &smtp.DKIM{Domain: email.DKIM.Domain, Selector: email.DKIM.Selector, Key: secrets.DKIMKey}
+	}
+	return smtp.New(config)
+}
+
+// revision of a channel: it changes with the spec and with the Secrets it names.
+func revision(channel *v1alpha1.NotificationChannel, secrets string) string {
+	if secrets == "" {
+		return fmt.Sprint(channel.Generation)
+	}
+	return fmt.Sprintf("%d-%s", channel.Generation, secrets)
+}
+
+// maxResolvers is how many resolvers are remembered. With one more all are forgotten, which costs some questions anew.
+const maxResolvers = 64
+
+// resolvers keeps one resolver for all channels with the same settings, as it remembers the answers.
+type resolvers struct {
+	mu    sync.Mutex
+	known map[string]*mx.Resolver
+}
+
+func (r *resolvers) of(settings *v1alpha1.DNSSettings, timeout time.Duration) (*mx.Resolver, error) {
+	options := mx.Options{Timeout: timeout}
+	if settings != nil {
+		options.Resolvers, options.RequireDNSSEC = settings.Resolvers, settings.DNSSEC == v1alpha1.DNSSECRequire
+	}
+	key := fmt.Sprintf("%s %t %s", strings.Join(options.Resolvers, " "), options.RequireDNSSEC, timeout)
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if known := r.known[key]; known != nil {
+		return known, nil
+	}
+	resolver, err := mx.New(options)
+	if err != nil {
+		return nil, err
+	}
+	if len(r.known) >= maxResolvers {
+		clear(r.known)
+	}
+	r.known[key] = resolver
+	return resolver, nil
 }
 
 // DefaultGrace is how long an attempt that is under way may go on after the manager was told to stop.

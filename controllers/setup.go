@@ -99,7 +99,7 @@ func Setup(ctx context.Context, mgr ctrl.Manager, options Options) error {
 		"channel": &ChannelReconciler{Client: mgr.GetClient(), Senders: senders},
 		"delivery": &DeliveryReconciler{
 			Client: mgr.GetClient(), Live: mgr.GetAPIReader(), Clock: options.Clock,
-			Senders: senders,
+			Senders: senders, limits: evaluator.limits,
 			Workers: options.DeliveryWorkers, Grace: options.Grace,
 		},
 	} {

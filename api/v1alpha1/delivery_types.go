@@ -69,8 +69,8 @@ type DeliveryStatus struct {
 	// that stepped in for another.
 	// +optional
 	Limit *LimitPlace `json:"limit,omitempty"`
-	// suppressed sums up, with state Suppressed, this notification and later ones of the condition that the limit held back
-	// in the same interval and that have no entry of their own.
+	// suppressed sums up, with state Suppressed, this notification and the later ones of the condition that the limit held
+	// back in the same interval.
 	// +optional
 	Suppressed *Suppression `json:"suppressed,omitempty"`
 	// recipients tell what the server said for each address.

@@ -199,10 +199,12 @@ type Delivery struct {
 	// +optional
 	// +kubebuilder:validation:MaxLength=32768
 	Message string `json:"message,omitempty"`
-	// fallbackFor is the channel in whose place this one steps in, should that one not be able to deliver.
+	// fallbackFor are the channels in whose place this one steps in, should one of them reach nobody.
 	// +optional
-	// +kubebuilder:validation:MaxLength=253
-	FallbackFor string `json:"fallbackFor,omitempty"`
+	// +kubebuilder:validation:MaxItems=32
+	// +kubebuilder:validation:items:MaxLength=253
+	// +listType=atomic
+	FallbackFor []string `json:"fallbackFor,omitempty"`
 	// limit is the place in the channel's limit. Unset: the channel had none, or the place is taken when the message is sent.
 	// +optional
 	Limit *LimitPlace `json:"limit,omitempty"`

@@ -106,7 +106,10 @@ type ChannelSuppression struct {
 	// +optional
 	Severity    Severity `json:"severity,omitempty"`
 	Suppression `json:",inline"`
-	// notification is the name of the log's entry for them.
+	// entries is how many of them have an entry of their own in the log.
+	// +optional
+	Entries int64 `json:"entries,omitempty"`
+	// notification is the name of the log's first entry for them, which sums up all.
 	// +optional
 	// +kubebuilder:validation:MaxLength=253
 	Notification string `json:"notification,omitempty"`

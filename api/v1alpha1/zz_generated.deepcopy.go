@@ -249,6 +249,11 @@ func (in *Delivery) DeepCopyInto(out *Delivery) {
 		*out = make([]string, len(*in))
 		copy(*out, *in)
 	}
+	if in.FallbackFor != nil {
+		in, out := &in.FallbackFor, &out.FallbackFor
+		*out = make([]string, len(*in))
+		copy(*out, *in)
+	}
 	if in.Limit != nil {
 		in, out := &in.Limit, &out.Limit
 		*out = new(LimitPlace)

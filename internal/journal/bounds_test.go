@@ -250,7 +250,7 @@ func TestTheSchemaRefuses(t *testing.T) {
 	admission := notificationSchema(t)
 	for name, spoil := range map[string]func(*v1alpha1.NotificationSpec){
 		"an unknown severity":    func(s *v1alpha1.NotificationSpec) { s.Severity = "Dreadful" },
-		"a key that is too long": func(s *v1alpha1.NotificationSpec) { s.Trigger.Key = strings.Repeat("k", 513) },
+		"a key that is too long": func(s *v1alpha1.NotificationSpec) { s.Trigger.Key = strings.Repeat("k", 1025) },
 		"sequence number 0":      func(s *v1alpha1.NotificationSpec) { s.Trigger.Sequence = 0 },
 		"a channel without name": func(s *v1alpha1.NotificationSpec) { s.Deliveries = []v1alpha1.Delivery{{}} },
 		"the same channel twice": func(s *v1alpha1.NotificationSpec) {

@@ -58,6 +58,54 @@ func Compose(f plan.Firing, channels []v1alpha1.NotificationChannel) *v1alpha1.N
 	for _, action := range actions(condition, channels) {
 		n.Spec.Deliveries = append(n.Spec.Deliveries, Deliver(n, action, find(channels, action.ChannelRef.Name)))
 	}
+	standBy(n, channels)
+	return n
+}
+
+// standBy adds the fallbacks of the channels, and theirs. Each channel is told through once.
+func standBy(n *v1alpha1.Notification, channels []v1alpha1.NotificationChannel) {
+	direct := len(n.Spec.Deliveries)
+	for i := 0; i < len(n.Spec.Deliveries); i++ {
+		name := n.Spec.Deliveries[i].Channel
+		channel := find(channels, name)
+		if channel == nil || channel.Spec.FallbackRef == nil {
+			continue
+		}
+		fallback := channel.Spec.FallbackRef.Name
+		known := slices.IndexFunc(n.Spec.Deliveries, func(d v1alpha1.Delivery) bool { return d.Channel == fallback })
+		switch {
+		case known >= 0 && known < direct, known >= 0 && known <= i: // it is told anyhow, or comes back to where it began
+		case known >= 0:
+			n.Spec.Deliveries[known].FallbackFor = append(n.Spec.Deliveries[known].FallbackFor, name)
+		case len(n.Spec.Deliveries) < maxMessages:
+			action := v1alpha1.Action{ChannelRef: v1alpha1.ChannelReference{Name: fallback}}
+			d := Deliver(n, action, find(channels, fallback))
+			d.FallbackFor = []string{name}
+			n.Spec.Deliveries = append(n.Spec.Deliveries, d)
+		}
+	}
+}
+
+// Digest makes the Notification that tells what a channel's limit has held back.
+func Digest(channel *v1alpha1.NotificationChannel, digest *v1alpha1.Digest, place *v1alpha1.LimitPlace,
+	channels []v1alpha1.NotificationChannel) *v1alpha1.Notification {
+	n := &v1alpha1.Notification{
+		ObjectMeta: metav1.ObjectMeta{
+			Namespace: channel.Namespace,
+			Name:      Name(channel.Name+"-digest", channel.UID, "", digest.Since.Unix()),
+		},
+		Spec: v1alpha1.NotificationSpec{Type: v1alpha1.NotificationTypeDigest, Digest: digest},
+	}
+	for _, entry := range digest.Conditions {
+		if entry.Severity.Number() > n.Spec.Severity.Number() {
+			n.Spec.Severity = entry.Severity
+		}
+	}
+	n.Labels = labels(n)
+	d := Deliver(n, v1alpha1.Action{ChannelRef: v1alpha1.ChannelReference{Name: channel.Name}}, channel)
+	d.Limit = place
+	n.Spec.Deliveries = []v1alpha1.Delivery{d}
+	standBy(n, channels)
 	return n
 }
 
@@ -93,8 +141,12 @@ func actions(condition *v1alpha1.NotificationCondition, channels []v1alpha1.Noti
 	return defaults[:min(len(defaults), maxDeliveries)]
 }
 
-// maxDeliveries is how many channels one Notification can go through.
-const maxDeliveries = 16
+const (
+	// maxDeliveries is how many channels one Notification can go through.
+	maxDeliveries = 16
+	// maxMessages is how many there can be with their fallbacks.
+	maxMessages = 20
+)
 
 func find(channels []v1alpha1.NotificationChannel, name string) *v1alpha1.NotificationChannel {
 	for i := range channels {
@@ -127,6 +179,14 @@ func Deliver(n *v1alpha1.Notification, action v1alpha1.Action, channel *v1alpha1
 	d := v1alpha1.Delivery{Channel: action.ChannelRef.Name}
 	for _, r := range settings.Recipients {
 		d.Recipients = append(d.Recipients, string(r))
+	}
+	if n.Spec.Digest != nil {
+		limited := d.Channel
+		if len(n.Spec.Deliveries) > 0 {
+			limited = n.Spec.Deliveries[0].Channel
+		}
+		d.Subject, d.Message = message.Digest(&n.Spec, n.Namespace, limited)
+		return d
 	}
 	d.Subject, d.Message = message.Render(template(settings.Subject), template(settings.Message), Values(n), &n.Spec)
 	return d
@@ -198,8 +258,8 @@ func severityOf(number int) v1alpha1.Severity {
 
 func labels(n *v1alpha1.Notification) map[string]string {
 	l := map[string]string{LabelType: n.Spec.Type, LabelSeverity: string(n.Spec.Severity)}
-	if name := n.Spec.Condition.Name; len(validation.IsValidLabelValue(name)) == 0 {
-		l[LabelCondition] = name
+	if c := n.Spec.Condition; c != nil && len(validation.IsValidLabelValue(c.Name)) == 0 {
+		l[LabelCondition] = c.Name
 	}
 	return l
 }

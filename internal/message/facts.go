@@ -101,10 +101,7 @@ func howMany(values placeholder.Values) string {
 	if occurrences < 1 {
 		return ""
 	}
-	text := fmt.Sprintf("%d occurrences", occurrences)
-	if occurrences == 1 {
-		text = "1 occurrence"
-	}
+	text := counted(occurrences, "occurrence")
 	if computers > 1 {
 		text += fmt.Sprintf(" on %d computers", computers)
 	}
@@ -177,15 +174,15 @@ func involvedObject(o *v1alpha1.InvolvedObject) string {
 	return Line(joinFilled(" ", o.Kind, joinFilled("/", o.Namespace, o.Name)), 2*maxValue)
 }
 
-// computerNames lists the computers, if there are several, with how many more there are as the last entry.
-func computerNames(spec *v1alpha1.NotificationSpec) []string {
+// computerNames lists the computers, if there are several, and says how many more there are.
+func computerNames(spec *v1alpha1.NotificationSpec) (names []string, more string) {
 	trigger := triggerOf(spec)
 	if trigger.Computers < 2 || len(trigger.ComputerNames) == 0 {
-		return nil
+		return nil, ""
 	}
-	names := cleanLines(trigger.ComputerNames[:min(len(trigger.ComputerNames), maxListed)])
-	if more := int(trigger.Computers) - len(names); more > 0 {
-		names = append(names, fmt.Sprintf("and %d more", more))
+	names = cleanLines(trigger.ComputerNames[:min(len(trigger.ComputerNames), maxListed)])
+	if left := int(trigger.Computers) - len(names); left > 0 {
+		more = fmt.Sprintf("and %d more", left)
 	}
-	return names
+	return names, more
 }

@@ -39,6 +39,7 @@ func TestGolden(t *testing.T) {
 		"custom":   {spec: singleDetection(), message: customMessage},
 		"test":     {spec: test()},
 		"bare":     {spec: bare()},
+		"digest":   {spec: limited(), subject: "not for digests", message: "nor this"},
 		"hostile":  {spec: hostile()},
 		"hostile-custom": {
 			spec: hostile(), subject: "%EVENT% %DESCR%", message: "%EVENT%\n%DESCR%\n%COMPUTER% %RISK% %HOST_IP%",

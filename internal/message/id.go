@@ -30,6 +30,14 @@ func ID(uid, channel, sender string) string {
 	return left + "." + digest(channel)[:16] + "@" + domainOf(sender)
 }
 
+// ThreadID is the Message-ID of the root that all notifications of one condition and damper's key refer to when they go
+// through that channel, so that mail programs show them as one conversation. No mail has it, and none need have: a reader
+// may lack what a reference names (RFC 5322, 3.6.4), and programs group by the name. It can be computed by the first
+// notification as by the hundredth, whereas the Message-ID of the first comes from its UID, which the others do not know.
+func ThreadID(conditionUID, key, channel, sender string) string {
+	return "thread-" + digest(conditionUID + "\x00" + key)[:32] + "." + digest(channel)[:16] + "@" + domainOf(sender)
+}
+
 // digest is the SHA-256 in hexadecimal. Half of it tells all notifications apart, a quarter the channels of one.
 func digest(s string) string {
 	sum := sha256.Sum256([]byte(s))

@@ -51,21 +51,50 @@ func TestIDTellsDeliveriesApart(t *testing.T) {
 	}
 }
 
+func TestThreadID(t *testing.T) {
+	t.Parallel()
+	const sender, channel = "Tocsin <tocsin@example.com>", "soc-mail"
+	root := ThreadID(uid, "ws-0042", channel, sender)
+	if want := "thread-220dd614d62577175ae16d4c6d3dd2ef.82c554a255074f8c@example.com"; root != want {
+		t.Errorf("got %s, want %s: a new version would tear conversations apart", root, want)
+	}
+	seen := map[string]string{root: "the root"}
+	for name, id := range map[string]string{
+		"another condition":            ThreadID(uid+"0", "ws-0042", channel, sender),
+		"another key":                  ThreadID(uid, "ws-0043", channel, sender),
+		"the whole condition":          ThreadID(uid, "", channel, sender),
+		"another channel":              ThreadID(uid, "ws-0042", "ciso-mail", sender),
+		"UID and key, cut differently": ThreadID(uid+"ws", "-0042", channel, sender),
+		"a notification":               ID(uid, channel, sender),
+		"a notification without UUID":  ID(uid+"\x00ws-0042", channel, sender),
+	} {
+		if other, ok := seen[id]; ok {
+			t.Errorf("%s has the Message-ID of %s", name, other)
+		}
+		seen[id] = name
+	}
+}
+
 func FuzzID(f *testing.F) {
 	f.Add(uid, "soc-mail", "Tocsin <tocsin@example.com>")
 	f.Add("", "", "")
 	f.Add("<a>", "b\r\n", "c@d>\r\nBcc: e@f")
 	valid := regexp.MustCompile(`^[A-Za-z0-9-]+\.[0-9a-f]{16}@[a-z0-9-]+(\.[a-z0-9-]+)*$`)
 	f.Fuzz(func(t *testing.T, uid, channel, sender string) {
-		id := ID(uid, channel, sender)
-		if !valid.MatchString(id) || len(id) > 320 {
-			t.Fatalf("%q is no Message-ID", id)
+		id, root := ID(uid, channel, sender), ThreadID(uid, channel, channel, sender)
+		for _, id := range []string{id, root} {
+			if !valid.MatchString(id) || len(id) > 320 {
+				t.Fatalf("%q is no Message-ID", id)
+			}
+			if _, err := mail.ParseAddress(id); err != nil {
+				t.Errorf("%q: %v", id, err)
+			}
+		}
+		if id == root {
+			t.Errorf("%q is its own root", id)
 		}
 		if again := ID(uid, channel, sender); again != id {
 			t.Errorf("%q, then %q", id, again)
-		}
-		if _, err := mail.ParseAddress(id); err != nil {
-			t.Errorf("%q: %v", id, err)
 		}
 	})
 }

@@ -15,7 +15,7 @@ import (
 	"github.com/tocsin-dev/tocsin/internal/placeholder"
 )
 
-// skeleton is the tags of a page, with all their attributes, and its text without them.
+// skeleton is the tags of a page, with all their attributes, and its text without them, also that which is not seen.
 func skeleton(tb testing.TB, page string) (tags map[string]bool, text string) {
 	tb.Helper()
 	tags = map[string]bool{}
@@ -34,8 +34,12 @@ func skeleton(tb testing.TB, page string) (tags map[string]bool, text string) {
 			tags[fmt.Sprint(token.Name.Local, token.Attr)] = true
 		case xml.CharData:
 			content.Write(token)
-		case xml.Comment, xml.ProcInst:
-			tb.Fatalf("%T in\n%s", token, page)
+		case xml.Comment:
+			if comment := "<!--" + string(token) + "-->"; comment != beginOutlook && comment != endOutlook {
+				tb.Fatalf("comment %s", comment)
+			}
+		case xml.ProcInst:
+			tb.Fatalf("processing instruction %s", token.Target)
 		case xml.Directive:
 			if string(token) != "DOCTYPE html" {
 				tb.Fatalf("directive %s", token)
@@ -62,8 +66,13 @@ func innocentTags(tb testing.TB) map[string]bool {
 	for _, severity := range []v1alpha1.Severity{
 		v1alpha1.SeverityInfo, v1alpha1.SeverityWarning, v1alpha1.SeverityFunctionalFailure, v1alpha1.SeverityCritical, "New",
 	} {
-		for _, spec := range []*v1alpha1.NotificationSpec{outbreak(), firewall(), test()} {
+		many, cut := outbreak(), limited()
+		many.Trigger.Computers, cut.Digest.Suppressed = 23, 99
+		for _, spec := range []*v1alpha1.NotificationSpec{many, firewall(), test(), cut} {
 			spec.Severity = severity
+			for i := range digestOf(spec).Conditions {
+				spec.Digest.Conditions[i].Severity = severity
+			}
 			tags, _ := skeleton(tb, page(tb, spec, "", "a\n\nb"))
 			for tag := range tags {
 				all[tag] = true
@@ -137,13 +146,13 @@ func TestHTMLOfWhatNobodyRendered(t *testing.T) {
 // TestHTMLShowsTheDefaultTextOnce guards what HTML promises of the default text; another text is shown as a whole.
 func TestHTMLShowsTheDefaultTextOnce(t *testing.T) {
 	t.Parallel()
-	_, byDefault := skeleton(t, page(t, outbreak(), "", ""))
+	_, byDefault := skeleton(t, seen(t, page(t, outbreak(), "", "")))
 	for _, once := range []string{"spreads through shared folders", "still holds", "12 further occurrences", "RiskOutbreak", "ws-0043"} {
 		if n := strings.Count(byDefault, once); n != 1 {
 			t.Errorf("%q is there %d times", once, n)
 		}
 	}
-	_, custom := skeleton(t, page(t, outbreak(), "", "My text about %RISK%."))
+	_, custom := skeleton(t, seen(t, page(t, outbreak(), "", "My text about %RISK%.")))
 	for _, want := range []string{
 		"still holds", "My text about Worm.Win32.Example, EICAR-Test-File.", "12 further occurrences", "Virus outbreak", "ws-0043",
 	} {
@@ -156,6 +165,46 @@ func TestHTMLShowsTheDefaultTextOnce(t *testing.T) {
 	}
 }
 
+// seen is the page without its preheader.
+func seen(tb testing.TB, page string) string {
+	tb.Helper()
+	before, rest, ok := strings.Cut(page, "<div dir=\"auto\" style=\"display: none;")
+	_, after, ends := strings.Cut(rest, "</div>")
+	if !ok || !ends {
+		tb.Fatalf("no preheader in\n%s", page)
+	}
+	return before + after
+}
+
+// TestPreheader: what lists of mails show beside the subject is what the subject does not say.
+func TestPreheader(t *testing.T) {
+	t.Parallel()
+	long := singleDetection()
+	long.Trigger.Event.Description = strings.Repeat("\u202e<b>\r\n", 1000)
+	for name, tc := range map[string]struct {
+		spec          *v1alpha1.NotificationSpec
+		message, want string
+	}{
+		"detection": {singleDetection(), "",
+			`1 occurrence within 1m; EICAR-Test-File; Quarantined; Object C:\Temp\eicar.com detected: EICAR-Test-File`},
+		"still reached": {outbreak(), "", "The condition still holds: its threshold is still reached. " +
+			"17 occurrences on 5 computers within 1h; Worm.Win32.Example, EICAR-Test-File; Le…"},
+		"test": {test(), "", "This is a test of the channel soc-mail. Nothing has happened; no action is needed. " +
+			"1 occurrence within 1m; Test risk; Test action; Sample d…"},
+		"text of the channel": {singleDetection(), "On %COMPUTER%:\n\n%RISK%", "On ws-0042: EICAR-Test-File"},
+		"digest": {limited(), "", "The limit of 20 notifications in 1h of the channel soc-mail was used up " +
+			"between 2026-11-22 08:30:00 and 09:30:00 UTC; 57 notifications were…"},
+		"hostile": {long, "%DESCR%", strings.Repeat("\ufffd<b> ", 27) + "\ufffd<b>…"},
+	} {
+		values := Values("security", "n-1", tc.spec)
+		subject, text := Render(placeholder.Template{}, mustParse(t, tc.message), values, tc.spec)
+		view := viewOf(Page{Subject: subject, Text: text, Values: values, Spec: tc.spec})
+		if view.Preheader != tc.want {
+			t.Errorf("%s:\n got %q\nwant %q", name, view.Preheader, tc.want)
+		}
+	}
+}
+
 func TestHTMLListsTwentyComputers(t *testing.T) {
 	t.Parallel()
 	spec := outbreak()
@@ -165,7 +214,7 @@ func TestHTMLListsTwentyComputers(t *testing.T) {
 		spec.Trigger.ComputerNames = append(spec.Trigger.ComputerNames, fmt.Sprintf("pc-%02d", i))
 	}
 	_, text := skeleton(t, page(t, spec, "", ""))
-	if !strings.Contains(text, "pc-19and 980 more") || strings.Contains(text, "pc-20") {
+	if !strings.Contains(text, "pc-18pc-19\nand 980 more") || strings.Contains(text, "pc-20") {
 		t.Errorf("not twenty computers in %s", text)
 	}
 }

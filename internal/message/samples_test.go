@@ -151,3 +151,26 @@ func hostile() *v1alpha1.NotificationSpec {
 	event.Network.Rule.Name = "expression(alert(4)); background: url(https://evil.example/p.png)"
 	return spec
 }
+
+// limited is a digest of three conditions; that of a fourth did not fit into the object.
+func limited() *v1alpha1.NotificationSpec {
+	entry := func(severity v1alpha1.Severity, condition string, count int64, first, last string) v1alpha1.DigestEntry {
+		return v1alpha1.DigestEntry{Condition: condition, Severity: severity, Suppression: v1alpha1.Suppression{
+			Count: count, FirstTime: *at(first), LastTime: *at(last),
+		}}
+	}
+	return &v1alpha1.NotificationSpec{
+		Type: v1alpha1.NotificationTypeDigest, Severity: v1alpha1.SeverityCritical,
+		Digest: &v1alpha1.Digest{
+			Since: *at("08:30:00"), Until: *at("09:30:00"), Count: 20, Suppressed: 57,
+			Conditions: []v1alpha1.DigestEntry{
+				entry(v1alpha1.SeverityCritical, "outbreak", 3, "09:12:44", "09:27:03"),
+				entry(v1alpha1.SeverityFunctionalFailure, "definitions-out-of-date", 1, "09:01:10", "09:01:10"),
+				entry(v1alpha1.SeverityWarning, "firewall-alerts", 53, "08:41:02", "09:29:58"),
+			},
+		},
+		Deliveries: []v1alpha1.Delivery{
+			{Channel: "soc-phone", FallbackFor: []string{"soc-mail"}}, {Channel: "soc-mail"},
+		},
+	}
+}

@@ -29,8 +29,11 @@ const (
 // Render returns the subject, one clean line of at most MaxSubject characters, and the text, a clean block of at most
 // MaxText bytes. An empty template stands for the default: DefaultSubject, DefaultText. The spec adds what no template can
 // leave out: that this is a test, that the condition still holds or has cleared, and how many occurrences were held since the last
-// notification, unless the message's template says that with %HELD%.
+// notification, unless the message's template says that with %HELD%. No template is for a Digest.
 func Render(subject, message placeholder.Template, values placeholder.Values, spec *v1alpha1.NotificationSpec) (string, string) {
+	if spec != nil && spec.Digest != nil {
+		return Digest(spec, values[placeholder.Namespace], digestChannel(spec))
+	}
 	line := defaultSubject(values)
 	if !subject.IsEmpty() {
 		line = subject.RenderUpTo(values, maxRendered)
@@ -120,8 +123,8 @@ func DefaultText(values placeholder.Values, spec *v1alpha1.NotificationSpec) str
 	for _, f := range facts(values, spec) {
 		lines = append(lines, f.Label+": "+f.Value)
 	}
-	if names := computerNames(spec); names != nil {
-		lines = append(lines, "Computers: "+strings.Join(names, ", "))
+	if names, more := computerNames(spec); names != nil {
+		lines = append(lines, "Computers: "+joinFilled(", ", strings.Join(names, ", "), more))
 	}
 	description := ""
 	if text := values[placeholder.Description]; text != "" {

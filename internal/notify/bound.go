@@ -13,6 +13,8 @@ const (
 	MaxMessage = 1024
 	// MaxResponse is the length of a Recipient's response in bytes, at most.
 	MaxResponse = 512
+	// MaxQueueID is the length of a Result's queue id in bytes, at most.
+	MaxQueueID = 128
 
 	ellipsis = "…"
 )

@@ -22,6 +22,10 @@ type Message struct {
 	To []string
 	// Subject is one line.
 	Subject string
+	// InReplyTo is the Message-ID of the message that this one follows, and References are those of the whole thread, the
+	// oldest first; both without angle brackets, and both may be empty.
+	InReplyTo  string
+	References []string
 	// Text and HTML are the same content in two forms; either may be empty.
 	Text, HTML string
 }

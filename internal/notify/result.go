@@ -36,6 +36,14 @@ const (
 const (
 	// ReasonServerNotFound: no address was found for the server's name.
 	ReasonServerNotFound Reason = "ServerNotFound"
+	// ReasonDomainNotFound: the domain whose mail servers were to be looked up does not exist.
+	ReasonDomainNotFound Reason = "DomainNotFound"
+	// ReasonNullMX: the domain says that it takes no mail at all (RFC 7505).
+	ReasonNullMX Reason = "NullMX"
+	// ReasonDNSSECBogus: an answer from DNS is forged or broken.
+	ReasonDNSSECBogus Reason = "DNSSECBogus"
+	// ReasonDNSSECMissing: an answer from DNS is not protected, though it must be.
+	ReasonDNSSECMissing Reason = "DNSSECMissing"
 	// ReasonConnectionRefused: nobody listens on that port.
 	ReasonConnectionRefused Reason = "ConnectionRefused"
 	// ReasonConnectionFailed: there was no way to the server, or the connection broke.
@@ -73,6 +81,10 @@ var permanent = map[Reason]bool{
 	ReasonInvalidMessage:            true,
 	ReasonUnknown:                   false,
 	ReasonServerNotFound:            false,
+	ReasonDomainNotFound:            false,
+	ReasonNullMX:                    false,
+	ReasonDNSSECBogus:               false,
+	ReasonDNSSECMissing:             false,
 	ReasonConnectionRefused:         false,
 	ReasonConnectionFailed:          false,
 	ReasonTimeout:                   false,
@@ -102,11 +114,21 @@ type Result struct {
 	Server string
 	// TLS is the version that was used, such as "TLS 1.3"; "none" for an open connection, empty when there was none.
 	TLS string
+	// Verified is by whom the server's name was vouched for: VerifiedByCA, VerifiedByDANE, or nobody (empty).
+	Verified string
+	// QueueID is under which id the server took the message, if it told one; at most MaxQueueID bytes.
+	QueueID string
 	// Temporary is what Reason says about trying again.
 	Temporary bool
 	// Recipients tell what the server said for each; empty when no server was asked about them.
 	Recipients []Recipient
 }
+
+// Who can vouch for a server.
+const (
+	VerifiedByCA   = "CA"
+	VerifiedByDANE = "DANE"
+)
 
 // RecipientState is what a server said for one recipient.
 type RecipientState string

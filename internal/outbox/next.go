@@ -14,8 +14,12 @@ import (
 	"github.com/tocsin-dev/tocsin/internal/status"
 )
 
-// DefaultFor is how long a delivery is tried when its channel does not say.
-const DefaultFor = 24 * time.Hour
+// DefaultFor is how long a delivery is tried when its channel does not say, and DefaultForFallback how long if another channel
+// stands by.
+const (
+	DefaultFor         = 24 * time.Hour
+	DefaultForFallback = 15 * time.Minute
+)
 
 // Verb is what is to be done with a delivery.
 type Verb string
@@ -99,10 +103,17 @@ func expiredMessage(d v1alpha1.DeliveryStatus, after time.Duration) string {
 }
 
 func patience(channel *v1alpha1.NotificationChannel) time.Duration {
-	if channel == nil || channel.Spec.Retry == nil {
+	if channel == nil {
 		return DefaultFor
 	}
-	return durationOr(channel.Spec.Retry.For, DefaultFor)
+	fallback := DefaultFor
+	if channel.Spec.FallbackRef != nil {
+		fallback = DefaultForFallback
+	}
+	if channel.Spec.Retry == nil {
+		return fallback
+	}
+	return durationOr(channel.Spec.Retry.For, fallback)
 }
 
 func durationOr(d v1alpha1.Duration, fallback time.Duration) time.Duration {
@@ -115,7 +126,8 @@ func durationOr(d v1alpha1.Duration, fallback time.Duration) time.Duration {
 // Final says whether a delivery's state never changes again.
 func Final(s v1alpha1.DeliveryState) bool {
 	switch s {
-	case v1alpha1.DeliveryDelivered, v1alpha1.DeliveryPartlyDelivered, v1alpha1.DeliveryFailed:
+	case v1alpha1.DeliveryDelivered, v1alpha1.DeliveryPartlyDelivered, v1alpha1.DeliveryFailed,
+		v1alpha1.DeliverySuppressed, v1alpha1.DeliveryNotNeeded:
 		return true
 	}
 	return false

@@ -92,7 +92,7 @@ func Finish(d v1alpha1.DeliveryStatus, result notify.Result, retry *v1alpha1.Ret
 		last := &d.Attempts[n-1]
 		last.EndTime = at(now)
 		last.Reason, last.Message = d.Reason, d.Message
-		last.Server, last.TLS = result.Server, result.TLS
+		last.Server, last.TLS, last.Verified, last.QueueID = result.Server, result.TLS, result.Verified, result.QueueID
 	}
 	if len(Pending(d)) > 0 {
 		d.State = v1alpha1.DeliveryRetrying

@@ -60,6 +60,7 @@ var urgency = []struct {
 	{v1alpha1.DeliverySending, v1alpha1.ReasonSending},
 	{v1alpha1.DeliveryRetrying, v1alpha1.ReasonRetrying},
 	{v1alpha1.DeliveryPending, v1alpha1.ReasonPending},
+	{v1alpha1.DeliveryStandby, v1alpha1.ReasonPending},
 }
 
 // Summarize adds up the deliveries of a notification.
@@ -71,7 +72,11 @@ func Summarize(spec *v1alpha1.NotificationSpec, deliveries []v1alpha1.DeliverySt
 	byState := map[v1alpha1.DeliveryState][]string{}
 	for _, channel := range channels {
 		d := Find(deliveries, channel)
-		byState[d.State] = append(byState[d.State], describe(d))
+		state := d.State
+		if state == v1alpha1.DeliveryFailed && replaced(spec, deliveries, channel) {
+			state = v1alpha1.DeliveryDelivered
+		}
+		byState[state] = append(byState[state], describe(d))
 	}
 	for _, u := range urgency {
 		if under := byState[u.state]; len(under) > 0 {
@@ -79,16 +84,34 @@ func Summarize(spec *v1alpha1.NotificationSpec, deliveries []v1alpha1.DeliverySt
 		}
 	}
 	done, failed := byState[v1alpha1.DeliveryDelivered], byState[v1alpha1.DeliveryFailed]
-	partly := byState[v1alpha1.DeliveryPartlyDelivered]
+	partly, suppressed := byState[v1alpha1.DeliveryPartlyDelivered], byState[v1alpha1.DeliverySuppressed]
 	switch {
+	case len(done) == 0 && len(failed) == 0 && len(partly) == 0:
+		return Outcome{metav1.ConditionFalse, v1alpha1.ReasonSuppressed, strings.Join(suppressed, "; ")}
 	case len(failed) == 0 && len(partly) == 0:
-		return Outcome{metav1.ConditionTrue, v1alpha1.ReasonDelivered, strings.Join(done, "; ")}
+		return Outcome{metav1.ConditionTrue, v1alpha1.ReasonDelivered, strings.Join(slices.Concat(done, suppressed), "; ")}
 	case len(done) == 0 && len(partly) == 0:
-		return Outcome{metav1.ConditionFalse, v1alpha1.ReasonFailed, strings.Join(failed, "; ")}
+		return Outcome{metav1.ConditionFalse, v1alpha1.ReasonFailed, strings.Join(slices.Concat(failed, suppressed), "; ")}
 	default:
 		return Outcome{metav1.ConditionFalse, v1alpha1.ReasonPartlyDelivered,
-			strings.Join(slices.Concat(failed, partly, done), "; ")}
+			strings.Join(slices.Concat(failed, partly, done, suppressed), "; ")}
 	}
+}
+
+// replaced says whether a channel that failed has a fallback that reached somebody, or has one itself that did.
+func replaced(spec *v1alpha1.NotificationSpec, deliveries []v1alpha1.DeliveryStatus, channel string) bool {
+	for _, d := range spec.Deliveries {
+		if !slices.Contains(d.FallbackFor, channel) {
+			continue
+		}
+		switch Find(deliveries, d.Channel).State {
+		case v1alpha1.DeliveryDelivered, v1alpha1.DeliveryPartlyDelivered:
+			return true
+		case v1alpha1.DeliveryFailed:
+			return replaced(spec, deliveries, d.Channel)
+		}
+	}
+	return false
 }
 
 func describe(d v1alpha1.DeliveryStatus) string {

@@ -310,7 +310,7 @@ func (m *model) group(e occurrence) occurrence {
 // key says what has a damper, or a count that is used up, of its own.
 func (m *model) key(e occurrence) string {
 	switch {
-	case m.period == 0 && m.scope == single && m.per == perRisk && e.computer != "" && e.risk != "":
+	case m.period == 0 && m.scope == single && m.per == perRisk:
 		return e.computer + "/" + e.risk
 	case m.period == 0:
 		return m.group(e).computer + m.group(e).risk

@@ -262,6 +262,7 @@ func TestTheNumberOfNotifications(t *testing.T) {
 func computersInARow(n int) []sighting {
 	return every(time.Second, n, 0, 1)
 }
+
 // Windows (a, b/c) and (a/b, c) have one key, so after a restart one counts as used up with the other: a notification is lost.
 func TestWindowsAreToldApartAfterARestart(t *testing.T) {
 	t.Parallel()

@@ -141,8 +141,6 @@ func Channel(spec *v1alpha1.NotificationChannelSpec) status.Verdict {
 	findings := []finding{
 		notImplemented(spec.Type == v1alpha1.ChannelSMS, "spec.sms"),
 		notImplemented(spec.Type == v1alpha1.ChannelExec, "spec.exec"),
-		notImplemented(spec.Limit != nil, "spec.limit"),
-		notImplemented(spec.FallbackRef != nil, "spec.fallbackRef"),
 	}
 	if spec.Email != nil {
 		findings = append(findings, email(spec.Email)...)

@@ -19,7 +19,9 @@ import (
 type step int
 
 const (
-	stepConnect step = iota
+	stepLookup step = iota
+	stepConnect
+	stepHandshake
 	stepGreeting
 	stepHello
 	stepStartTLS
@@ -31,7 +33,9 @@ const (
 )
 
 func (s step) String() string {
-	return [...]string{"connecting", "greeting", "EHLO", "STARTTLS", "login", "MAIL", "RCPT", "DATA", "message"}[s]
+	return [...]string{
+		"looking up", "connecting", "TLS", "greeting", "EHLO", "STARTTLS", "login", "MAIL", "RCPT", "DATA", "message",
+	}[s]
 }
 
 // failure is why a server came to no verdict on a message. Another server, or a later attempt, may.
@@ -41,6 +45,11 @@ type failure struct {
 	// cause is what the server said or what went wrong: bounded, printable and without secrets.
 	cause       string
 	server, tls string
+}
+
+// ofTLS says whether it was for encryption that the server came to no verdict.
+func (f *failure) ofTLS() bool {
+	return f.at == stepHandshake || f.at == stepStartTLS || f.reason == notify.ReasonTLSFailed
 }
 
 // classify says what an error means that came up at a step before the verdict.
@@ -61,7 +70,7 @@ func classify(at step, err error) notify.Reason {
 		return notify.ReasonConnectionRefused
 	case isTimeout(err):
 		return notify.ReasonTimeout
-	case at == stepStartTLS:
+	case at == stepHandshake, at == stepStartTLS, alertIn(err) != "":
 		return notify.ReasonTLSFailed
 	case at == stepLogin && !isConnectionLost(err):
 		// The mechanism did not understand the server's challenge.
@@ -120,6 +129,9 @@ func (c *conversation) describe(err error) string {
 		op     *net.OpError
 		lookup *net.DNSError
 	)
+	if explained := c.explainTLS(err); explained != "" {
+		return explained
+	}
 	switch {
 	case errors.As(err, &said):
 		return newReply(said.Code, said.Msg, c.sender.secrets).String()
@@ -129,7 +141,7 @@ func (c *conversation) describe(err error) string {
 		return errTooMuchSaid.Error()
 	case isTimeout(err):
 		return fmt.Sprintf("timed out after %s", c.sender.timeout)
-	case errors.Is(err, io.EOF):
+	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
 		return "the server closed the connection"
 	case errors.As(err, &op):
 		err = op.Err

@@ -3,6 +3,7 @@
 package smtp
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"net"
@@ -31,19 +32,43 @@ type conn struct {
 	release func() bool
 }
 
+// dialServer connects to the first of the server's addresses that answers. All of them share the step's time.
 func (s *Sender) dialServer(ctx context.Context, srv server) (*conn, error) {
 	dialing, cancel := context.WithTimeout(ctx, s.timeout)
 	defer cancel()
-	raw, err := s.dial(dialing, "tcp", srv.address)
-	if err != nil {
-		return nil, err
+	var firstErr error
+	for i, address := range srv.dials {
+		raw, err := s.dialOne(dialing, address, len(srv.dials)-i)
+		if err == nil {
+			c := &conn{Conn: raw, timeout: s.timeout}
+			c.bind(ctx)
+			return c, nil
+		}
+		if firstErr == nil {
+			firstErr = err
+		}
 	}
-	return &conn{
-		Conn:    raw,
-		timeout: s.timeout,
-		release: context.AfterFunc(ctx, func() { _ = raw.Close() }),
-	}, nil
+	return nil, firstErr
 }
+
+// dialOne leaves as much time to each of those after it as it takes itself.
+func (s *Sender) dialOne(ctx context.Context, address string, left int) (net.Conn, error) {
+	if deadline, ok := ctx.Deadline(); ok {
+		now := time.Now() //nolint:forbidigo // a context's deadline is a time of this machine's clock
+		dialing, cancel := context.WithDeadline(ctx, now.Add(deadline.Sub(now)/time.Duration(left)))
+		defer cancel()
+		ctx = dialing
+	}
+	return s.dial(ctx, "tcp", address)
+}
+
+// bind closes the connection as soon as the context is done.
+func (c *conn) bind(ctx context.Context) {
+	c.release = context.AfterFunc(ctx, func() { _ = c.Conn.Close() })
+}
+
+// unbind lets the connection outlive its context. It says whether it does.
+func (c *conn) unbind() bool { return c.release() }
 
 // nextStep renews the deadline and what the server may say.
 func (c *conn) nextStep() { c.allow(c.timeout) }
@@ -82,4 +107,20 @@ func (c *conn) Write(p []byte) (int, error) {
 func (c *conn) Close() error {
 	c.release()
 	return c.Conn.Close()
+}
+
+// stream is what the protocol is spoken on: a conn, or TLS on one.
+type stream struct {
+	net.Conn
+	// heard, if it is there, takes down what is read.
+	heard *bytes.Buffer
+}
+
+// Read implements net.Conn.
+func (s *stream) Read(p []byte) (int, error) {
+	n, err := s.Conn.Read(p)
+	if s.heard != nil {
+		s.heard.Write(p[:n])
+	}
+	return n, err
 }

@@ -376,7 +376,7 @@ func TestCancellingStopsAtOnce(t *testing.T) {
 				fakesmtp.StartTLS: fakesmtp.Then(fakesmtp.Reply("220 ready"), fakesmtp.Hang()),
 			})
 			sender := newSender(t, smtp.Config{
-				Servers: []string{"mail.example"}, TLS: v1alpha1.TLSOpportunistic, Timeout: stepTimeout, Dial: server.Dial,
+				Servers: []string{"mail.example"}, TLS: smtp.TLS{Mode: v1alpha1.TLSOpportunistic}, Timeout: stepTimeout, Dial: server.Dial,
 			})
 			checkCancel(t, sender, notify.ReasonCancelled)
 		})

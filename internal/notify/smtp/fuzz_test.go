@@ -125,7 +125,7 @@ func FuzzServer(f *testing.F) {
 		login := credentials()
 		login.AllowUnencrypted = true
 		sender := newSender(t, smtp.Config{
-			Servers: []string{"mail.example", "mx2.example"}, TLS: v1alpha1.TLSOpportunistic, Login: login,
+			Servers: []string{"mail.example", "mx2.example"}, TLS: smtp.TLS{Mode: v1alpha1.TLSOpportunistic}, Login: login,
 			Dial: func(context.Context, string, string) (net.Conn, error) {
 				return &deafConn{said: io.MultiReader(strings.NewReader(string(said))), patience: 1 << 30}, nil
 			},

@@ -40,7 +40,7 @@ func newSender(t testing.TB, cfg smtp.Config) *smtp.Sender {
 func scripted(t testing.TB, server *fakesmtp.ScriptServer) *smtp.Sender {
 	t.Helper()
 	return newSender(t, smtp.Config{
-		Servers: []string{"mail.example"}, TLS: v1alpha1.TLSNone, Timeout: stepTimeout, Dial: server.Dial,
+		Servers: []string{"mail.example"}, TLS: smtp.TLS{Mode: v1alpha1.TLSNone}, Timeout: stepTimeout, Dial: server.Dial,
 	})
 }
 

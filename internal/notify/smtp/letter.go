@@ -38,6 +38,10 @@ func newLetter(m notify.Message) (*letter, error) {
 	switch {
 	case !messageID.MatchString(m.ID):
 		return nil, errors.New("the Message-ID is not valid: it must be two parts of printable ASCII with an @ between them")
+	case m.InReplyTo != "" && !messageID.MatchString(m.InReplyTo), slices.ContainsFunc(m.References, isNoMessageID):
+		return nil, errors.New("the message refers to another one by something that is not a valid Message-ID")
+	case len(m.References) > maxReferences:
+		return nil, fmt.Errorf("the message refers to more than %d others", maxReferences)
 	case m.Date.IsZero():
 		return nil, errors.New("the message has no date")
 	case len(m.To) == 0:
@@ -64,6 +68,11 @@ var messageID = regexp.MustCompile("^" + dotAtom + "@" + dotAtom + "$")
 
 const dotAtom = "[A-Za-z0-9!#$%&'*+/=?^_`{|}~.-]{1,320}"
 
+func isNoMessageID(id string) bool { return !messageID.MatchString(id) }
+
+// maxReferences keeps the header of a message to a size that servers take.
+const maxReferences = 50
+
 // needsSMTPUTF8 says whether an address of the envelope needs that extension.
 func (l *letter) needsSMTPUTF8() bool {
 	return l.sender.needsSMTPUTF8() || slices.ContainsFunc(l.recipients, func(r recipient) bool {
@@ -78,6 +87,12 @@ func (l *letter) render(smtpUTF8 bool) ([]byte, error) {
 	msg.SetMessageIDWithValue(l.ID)
 	msg.SetDateWithValue(l.Date)
 	msg.SetGenHeader("Auto-Submitted", "auto-generated") // RFC 3834, 5: keeps holiday answers from coming back
+	if l.InReplyTo != "" {
+		msg.SetGenHeader(mail.HeaderInReplyTo, "<"+l.InReplyTo+">")
+	}
+	if len(l.References) > 0 {
+		msg.SetGenHeader(mail.HeaderReferences, "<"+strings.Join(l.References, "> <")+">")
+	}
 	msg.FromMailAddress(l.sender.header())
 	for _, r := range l.recipients {
 		if r.problem == nil && (smtpUTF8 || !r.needsSMTPUTF8()) {

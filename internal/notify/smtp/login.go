@@ -11,6 +11,7 @@ import (
 
 	mailsmtp "github.com/wneessen/go-mail/smtp"
 
+	"github.com/tocsin-dev/tocsin/api/v1alpha1"
 	"github.com/tocsin-dev/tocsin/internal/notify"
 )
 
@@ -20,78 +21,117 @@ const (
 	cramMD5     = "CRAM-MD5"
 	plain       = "PLAIN"
 	login       = "LOGIN"
+	ntlm        = "NTLM"
+	xoauth2     = "XOAUTH2"
 )
 
+// authXOAUTH2 is the mechanism in which the password is a token.
+const authXOAUTH2 v1alpha1.AuthMechanism = xoauth2
+
+// mechanisms are what a Login can ask for. Auto has a choice, and none of XOAUTH2, for which a password is of no use.
+var mechanisms = map[v1alpha1.AuthMechanism]string{
+	"": "", v1alpha1.AuthAuto: "", "Plain": plain, "Login": login, cramMD5: cramMD5, scramSHA256: scramSHA256,
+	authXOAUTH2: xoauth2, ntlm: ntlm,
+}
+
 var (
-	// onTLS orders the mechanisms where the connection is encrypted. CRAM-MD5 comes last: it makes the server keep the
-	// password itself, and PLAIN shows it to nobody else.
-	onTLS = []string{scramSHA256, plain, login, cramMD5}
+	// onTLS orders the mechanisms where the connection is encrypted. CRAM-MD5 and NTLM come last: they make the server keep
+	// the password itself, or as good as that, and PLAIN shows it to nobody else.
+	onTLS = []string{scramSHA256, plain, login, cramMD5, ntlm}
 	// onOpen orders those that do not show the password to whoever listens on an open connection.
-	onOpen = []string{scramSHA256, cramMD5}
+	onOpen = []string{scramSHA256, cramMD5, ntlm}
 	// exposing are those that do.
 	exposing = []string{plain, login}
 )
 
-// logIn logs in by the strongest mechanism that the server offers. It never tries a weaker one after a refusal.
+// logIn logs in by the mechanism that was named, or else the strongest that the server offers. It never tries a weaker one
+// after a refusal.
 func (c *conversation) logIn() *failure {
-	if c.sender.login == nil {
+	l := c.sender.login
+	if l == nil {
 		return nil
 	}
-	_, parameters := c.client.Extension("AUTH")
+	parameters, _ := c.offers("AUTH")
 	offered := strings.Fields(strings.ToUpper(parameters))
-	mechanism, reason := chooseMechanism(offered, c.tls != openConnection, c.sender.login.AllowUnencrypted)
+	mechanism, reason := l.choose(offered, c.tls != openConnection)
 	switch reason {
 	case notify.ReasonPlainTextLoginRefused:
-		return c.failedFor(reason, stepLogin, "the connection is not encrypted, and all logins that the server offers would show "+
-			"the password: have the server offer STARTTLS, or set `auth.allowUnencrypted`")
+		return c.failedFor(reason, stepLogin, "the connection is not encrypted, and "+l.exposes()+": "+
+			"have the server offer STARTTLS, or set `auth.allowUnencrypted`")
 	case notify.ReasonAuthenticationUnsupported:
-		return c.failedFor(reason, stepLogin, unsupported(offered))
+		return c.failedFor(reason, stepLogin, l.unsupported(offered))
 	}
 	c.conn.nextStep()
-	if err := c.client.Auth(c.sender.login.by(mechanism, c.server.host)); err != nil {
-		return c.failedFor(classify(stepLogin, err), stepLogin, mechanism+": "+c.describe(err))
+	auth := l.by(mechanism, c.server.host)
+	if err := c.client.Auth(auth); err != nil {
+		cause := mechanism + ": " + c.describe(err)
+		if token, ok := auth.(*tokenAuth); ok && token.said != "" {
+			cause += "; about the token it says: " + notify.Bound(c.sender.secrets.Replace(token.said), maxChallenge)
+		}
+		return c.failedFor(classify(stepLogin, err), stepLogin, cause)
 	}
 	return nil
 }
 
-// chooseMechanism returns the mechanism to log in by, or the reason why there is none.
-func chooseMechanism(offered []string, encrypted, allowUnencrypted bool) (string, notify.Reason) {
-	order := onTLS
-	if !encrypted {
-		order = onOpen
-		if allowUnencrypted {
-			order = slices.Concat(onOpen, exposing)
-		}
-	}
+// choose returns the mechanism to log in by, or the reason why there is none.
+func (l *Login) choose(offered []string, encrypted bool) (string, notify.Reason) {
 	isOffered := func(mechanism string) bool { return slices.Contains(offered, mechanism) }
+	exposed := exposing
+	order := onTLS
+	switch named := mechanisms[l.Mechanism]; {
+	case named != "" && !slices.Contains(onOpen, named) && !encrypted && !l.AllowUnencrypted:
+		order, exposed = nil, []string{named}
+	case named != "":
+		order, exposed = []string{named}, nil
+	case !encrypted && l.AllowUnencrypted:
+		order = slices.Concat(onOpen, exposing)
+	case !encrypted:
+		order = onOpen
+	}
 	if i := slices.IndexFunc(order, isOffered); i >= 0 {
 		return order[i], ""
 	}
-	if slices.ContainsFunc(exposing, isOffered) {
+	if slices.ContainsFunc(exposed, isOffered) {
 		return "", notify.ReasonPlainTextLoginRefused
 	}
 	return "", notify.ReasonAuthenticationUnsupported
 }
 
-func unsupported(offered []string) string {
+// exposes says what would show the password.
+func (l *Login) exposes() string {
+	if named := mechanisms[l.Mechanism]; named != "" {
+		return named + " would show the password"
+	}
+	return "all logins that the server offers would show the password"
+}
+
+func (l *Login) unsupported(offered []string) string {
 	if len(offered) == 0 {
 		return "the server offers no login on this connection"
 	}
-	return fmt.Sprintf("the server offers only %s; known are %s",
-		notify.Bound(strings.Join(offered, ", "), notify.MaxResponse/2), strings.Join(onTLS, ", "))
+	wanted := "known are " + strings.Join(onTLS, ", ")
+	if named := mechanisms[l.Mechanism]; named != "" {
+		wanted = "`auth.mechanism` wants " + named
+	}
+	return fmt.Sprintf("the server offers only %s; %s", notify.Bound(strings.Join(offered, ", "), notify.MaxResponse/2), wanted)
 }
 
-// by makes the client's side of a mechanism.
+// by makes the client's side of a mechanism. Whether it may be used on this connection is settled: the library need not
+// look, and could not, as it does not know of TLS here.
 func (l *Login) by(mechanism, host string) mailsmtp.Auth {
 	switch mechanism {
 	case scramSHA256:
 		return boundedSCRAM{mailsmtp.ScramSHA256Auth(l.Username, l.Password)}
 	case cramMD5:
 		return mailsmtp.CRAMMD5Auth(l.Username, l.Password)
+	case ntlm:
+		return &ntlmAuth{login: l}
+	case xoauth2:
+		return &tokenAuth{Auth: mailsmtp.XOAuth2Auth(l.Username, l.Password)}
 	case plain:
-		return mailsmtp.PlainAuth("", l.Username, l.Password, host, l.AllowUnencrypted)
+		return mailsmtp.PlainAuth("", l.Username, l.Password, host, true)
 	default:
-		return mailsmtp.LoginAuth(l.Username, l.Password, host, l.AllowUnencrypted)
+		return mailsmtp.LoginAuth(l.Username, l.Password, host, true)
 	}
 }
 

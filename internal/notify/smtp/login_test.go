@@ -26,7 +26,8 @@ func credentials() *smtp.Login { return &smtp.Login{Username: user, Password: pa
 
 func TestTheStrongestMechanismThatIsOfferedLogsIn(t *testing.T) {
 	t.Parallel()
-	all := []string{"LOGIN", "CRAM-MD5", "PLAIN", "SCRAM-SHA-256"}
+	all := []string{"LOGIN", "CRAM-MD5", "PLAIN", "SCRAM-SHA-256", "NTLM", "XOAUTH2"}
+	weaker := []string{"LOGIN", "CRAM-MD5", "PLAIN", "NTLM", "XOAUTH2"}
 	tests := map[string]struct {
 		offered          []string
 		encrypted, allow bool
@@ -34,12 +35,14 @@ func TestTheStrongestMechanismThatIsOfferedLogsIn(t *testing.T) {
 	}{
 		"of all, on TLS":                         {offered: all, encrypted: true, want: "SCRAM-SHA-256"},
 		"of all, on an open connection":          {offered: all, want: "SCRAM-SHA-256"},
-		"without SCRAM, on TLS":                  {offered: all[:3], encrypted: true, want: "PLAIN"},
-		"without SCRAM, on an open connection":   {offered: all[:3], want: "CRAM-MD5"},
-		"allowed to be seen, it hides if it can": {offered: all[:3], allow: true, want: "CRAM-MD5"},
-		"without PLAIN, on TLS":                  {offered: all[:2], encrypted: true, want: "LOGIN"},
+		"without SCRAM, on TLS":                  {offered: weaker, encrypted: true, want: "PLAIN"},
+		"without SCRAM, on an open connection":   {offered: weaker, want: "CRAM-MD5"},
+		"allowed to be seen, it hides if it can": {offered: weaker, allow: true, want: "CRAM-MD5"},
+		"without PLAIN, on TLS":                  {offered: []string{"LOGIN", "NTLM", "CRAM-MD5"}, encrypted: true, want: "LOGIN"},
 		"CRAM-MD5 alone, on TLS":                 {offered: all[1:2], encrypted: true, want: "CRAM-MD5"},
 		"PLAIN on an open connection":            {offered: []string{"LOGIN", "PLAIN"}, allow: true, want: "PLAIN"},
+		"NTLM where there is nothing else":       {offered: []string{"XOAUTH2", "NTLM"}, encrypted: true, want: "NTLM"},
+		"NTLM hides, PLAIN does not":             {offered: []string{"PLAIN", "NTLM"}, want: "NTLM"},
 		"LOGIN on an open connection":            {offered: []string{"LOGIN"}, allow: true, want: "LOGIN"},
 	}
 	for name, tc := range tests {
@@ -64,7 +67,7 @@ func TestTheStrongestMechanismThatIsOfferedLogsIn(t *testing.T) {
 
 func TestAWrongPasswordIsRefusedByAllMechanisms(t *testing.T) {
 	t.Parallel()
-	for _, mechanism := range []string{"PLAIN", "LOGIN", "CRAM-MD5", "SCRAM-SHA-256"} {
+	for _, mechanism := range []string{"PLAIN", "LOGIN", "CRAM-MD5", "SCRAM-SHA-256", "NTLM"} {
 		t.Run(mechanism, func(t *testing.T) {
 			t.Parallel()
 			server := fakesmtp.Start(t, fakesmtp.Options{
@@ -103,7 +106,7 @@ func TestLoginsThatCannotBe(t *testing.T) {
 				fakesmtp.Script{fakesmtp.Ehlo: fakesmtp.Reply("500 what?")},
 				notify.ReasonAuthenticationUnsupported, "offers no login on this connection"},
 			"the server knows only others": {
-				ehlo("250 AUTH GSSAPI NTLM"), notify.ReasonAuthenticationUnsupported, "offers only GSSAPI, NTLM"},
+				ehlo("250 AUTH GSSAPI XOAUTH2"), notify.ReasonAuthenticationUnsupported, "offers only GSSAPI, XOAUTH2; known are SCRAM"},
 		}
 		for name, tc := range tests {
 			t.Run(name+" on "+host, func(t *testing.T) {
@@ -299,7 +302,7 @@ func TestTLS(t *testing.T) {
 			want:   "none", wantMessage: "not encrypted (STARTTLS: the server closed the connection); ", connections: 2},
 		"answered by nonsense, mail goes without": {
 			script: fakesmtp.Script{fakesmtp.Ehlo: offers, fakesmtp.StartTLS: fakesmtp.Reply("220 ready", "I meant: no")},
-			want:   "none", wantMessage: "not encrypted (STARTTLS: tls: first record does not look like", connections: 2},
+			want:   "none", wantMessage: "not encrypted (STARTTLS: the server agreed to STARTTLS, but does not speak TLS then); ", connections: 2},
 		"answered by silence, mail goes without": {
 			script: fakesmtp.Script{fakesmtp.Ehlo: offers, fakesmtp.StartTLS: fakesmtp.Then(fakesmtp.Reply("220 ready"), fakesmtp.Hang())},
 			want:   "none", wantMessage: "not encrypted (STARTTLS: timed out after 30s); ", connections: 2},
@@ -313,7 +316,7 @@ func TestTLS(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				server := fakesmtp.NewScript(tc.script)
 				sender := newSender(t, smtp.Config{
-					Servers: []string{"mail.example"}, TLS: tc.mode, Timeout: stepTimeout, Dial: server.Dial,
+					Servers: []string{"mail.example"}, TLS: smtp.TLS{Mode: tc.mode}, Timeout: stepTimeout, Dial: server.Dial,
 				})
 				result := send(t, sender, alert())
 				checkReason(t, result, notify.ReasonAccepted)

@@ -85,7 +85,7 @@ func deliver(t testing.TB, m notify.Message, extensions ...string) (notify.Resul
 	}
 	server := fakesmtp.NewScript(fakesmtp.Script{fakesmtp.Ehlo: fakesmtp.Reply(append(lines, "250 8BITMIME")...)})
 	said := &tape{}
-	sender := newSender(t, smtp.Config{Servers: []string{"mail.example"}, TLS: v1alpha1.TLSNone, Dial: said.record(server.Dial)})
+	sender := newSender(t, smtp.Config{Servers: []string{"mail.example"}, TLS: smtp.TLS{Mode: v1alpha1.TLSNone}, Dial: said.record(server.Dial)})
 	result := send(t, sender, m)
 	server.WaitClosed()
 	return result, readWire(t, said.said.String())

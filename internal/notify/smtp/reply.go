@@ -71,13 +71,36 @@ func secretsOf(login *Login) *strings.Replacer {
 	}
 	pair := login.Username + ":" + login.Password
 	plain := "\x00" + login.Username + "\x00" + login.Password
+	bearer := "Bearer " + login.Password
+	token := "user=" + login.Username + "\x01auth=" + bearer + "\x01\x01"
 	var pairs []string
 	// The replacer takes the first that fits: what another may begin with comes after it.
-	for _, secret := range []string{plain, pair, login.Password} {
+	for _, secret := range []string{plain, token, pair, bearer, login.Password} {
 		quoted := strconv.Quote(secret)
 		// Without the padding, which tells nothing and which an echo may lack.
 		encoded := base64.RawStdEncoding.EncodeToString([]byte(secret))
 		pairs = append(pairs, secret, mask, quoted[1:len(quoted)-1], mask, encoded, mask)
 	}
 	return strings.NewReplacer(pairs...)
+}
+
+// queueIDs find the id in what servers say when they take a message. No standard says how they do.
+var queueIDs = []*regexp.Regexp{
+	regexp.MustCompile(`(?i)\bqueued as:? <?([!-;=?-~]+)`),            // Postfix, Haraka, Mailpit, Halon
+	regexp.MustCompile(`(?i)\bid=([!-;=?-~]+)`),                       // Exim
+	regexp.MustCompile(`(?i)\bInternalId=(\d+)`),                      // Exchange
+	regexp.MustCompile(`^([!-;=?-~]+) Message accepted for delivery`), // Sendmail, OpenSMTPD
+	regexp.MustCompile(`(?i)^OK:? \d+ ([!-;=?-~]+) - gsmtp$`),         // Gmail
+	regexp.MustCompile(`(?i)\b(qp \d+)$`),                             // qmail
+	regexp.MustCompile(`(?i)^OK:? <?([!-;=?-~]*\d[!-;=?-~]*)>?$`),     // Amazon SES and others that say nothing else
+}
+
+// queueID is under which id a server took a message; empty if it told none. The text is a reply's, so it is printable.
+func queueID(text string) string {
+	for _, form := range queueIDs {
+		if found := form.FindStringSubmatch(text); found != nil {
+			return notify.Bound(strings.Trim(found[1], "[],;."), notify.MaxQueueID)
+		}
+	}
+	return ""
 }

@@ -12,15 +12,19 @@ import (
 	"strings"
 	"time"
 
-	"github.com/tocsin-dev/tocsin/api/v1alpha1"
 	"github.com/tocsin-dev/tocsin/internal/notify"
 )
 
 // Sender hands messages to the first of its servers that comes to a verdict on them. It is safe for concurrent use.
 type Sender struct {
 	servers   []server
-	encrypts  bool
+	port      int
+	tls       TLS
 	login     *Login
+	mx        MX
+	dkim      *signer
+	pool      *Pool
+	key       string
 	timeout   time.Duration
 	helloName string
 	dial      func(ctx context.Context, network, address string) (net.Conn, error)
@@ -31,21 +35,28 @@ var _ notify.Sender = (*Sender)(nil)
 
 // New checks the configuration. It does not connect to anything.
 func New(cfg Config) (*Sender, error) {
-	servers, err := parseServers(cfg.Servers, cfg.Port)
-	if err != nil {
+	s := &Sender{
+		port: cfg.Port, timeout: cfg.Timeout, dial: cfg.Dial, tls: cfg.TLS, mx: cfg.MX, pool: cfg.Pool, key: cfg.Key,
+		secrets: secretsOf(cfg.Login),
+	}
+	if s.port == 0 {
+		s.port = defaultPort
+		if s.tls.Implicit {
+			s.port = implicitPort
+		}
+	}
+	var err error
+	if s.servers, err = parseServers(cfg.Servers, s.port); err != nil {
 		return nil, err
 	}
-	name, err := helloName(cfg.HelloName, os.Hostname)
-	if err != nil {
+	if s.helloName, err = helloName(cfg.HelloName, os.Hostname); err != nil {
 		return nil, err
 	}
-	s := &Sender{servers: servers, timeout: cfg.Timeout, helloName: name, dial: cfg.Dial, secrets: secretsOf(cfg.Login)}
-	switch cfg.TLS {
-	case v1alpha1.TLSNone:
-	case v1alpha1.TLSOpportunistic, "":
-		s.encrypts = true
-	default:
-		return nil, fmt.Errorf("tls %q: must be None or Opportunistic", cfg.TLS)
+	if err := s.tls.check(); err != nil {
+		return nil, err
+	}
+	if s.dkim, err = newSigner(cfg.DKIM); err != nil {
+		return nil, err
 	}
 	if cfg.Login != nil {
 		if err := cfg.Login.check(); err != nil {
@@ -73,45 +84,81 @@ func (s *Sender) Send(ctx context.Context, m notify.Message) notify.Result {
 		return result(notify.ReasonInvalidMessage, err.Error())
 	}
 	var failures []*failure
-	for _, srv := range s.servers {
-		verdict, failed := s.talk(ctx, srv, l)
-		if failed == nil {
-			return verdict
+	for _, configured := range s.servers {
+		hosts, unusable := s.hosts(ctx, configured)
+		failures = append(failures, unusable...)
+		for _, srv := range hosts {
+			verdict, failed := s.talk(ctx, srv, l)
+			if failed == nil {
+				return verdict
+			}
+			failures = append(failures, failed)
+			if ctx.Err() != nil {
+				break
+			}
 		}
 		if ctx.Err() != nil {
-			return cancelled(context.Cause(ctx), failed)
+			return cancelled(context.Cause(ctx), failures[len(failures)-1])
 		}
-		failures = append(failures, failed)
 	}
 	return noVerdict(failures)
 }
 
-// talk has one conversation with one server. The Result is the server's verdict; a failure is why there was none.
+// talk has one conversation with one server, on a connection that is still open from the last one if there is one. The
+// Result is the server's verdict; a failure is why there was none.
 func (s *Sender) talk(ctx context.Context, srv server, l *letter) (notify.Result, *failure) {
+	p, err := s.pool.enter(ctx, laneKey{s.key, srv.address, srv.domain})
+	if err != nil {
+		return notify.Result{}, (&conversation{sender: s, server: srv}).failedFor(notify.ReasonCancelled, stepConnect, err.Error())
+	}
+	defer p.leave()
+	if c := p.take(); c != nil {
+		if c.fits(s, srv) && c.resume(ctx, s, srv) {
+			verdict, failed := c.transact(l)
+			if failed == nil || failed.at > stepSender || ctx.Err() != nil {
+				p.finish(c, verdict, failed)
+				return verdict, failed
+			}
+		}
+		c.close() // it had died meanwhile, and nothing was asked: what counts is what a fresh one says
+	}
 	c, failed := s.open(ctx, srv)
 	if failed != nil {
 		return notify.Result{}, failed
 	}
-	defer c.close()
-	return c.transact(l)
+	verdict, failed := c.transact(l)
+	p.finish(c, verdict, failed)
+	return verdict, failed
 }
+
+// maxCauses is how many servers get their say in a Result's message.
+const maxCauses = 16
 
 // noVerdict adds up why all servers failed: the reason of the one that got furthest, which tells most, and the cause of
 // each.
 func noVerdict(failures []*failure) notify.Result {
 	furthest, last := failures[0], failures[len(failures)-1]
-	causes := make([]string, 0, len(failures))
-	for _, f := range failures {
+	told := failures[:min(len(failures), maxCauses)]
+	causes := make([]string, 0, len(told)+1)
+	for i, f := range failures {
 		if f.at >= furthest.at {
 			furthest = f
 		}
-		// So many bytes for each that the last server's cause is not cut off because the first one talks a lot.
-		causes = append(causes, notify.Bound(f.server+": "+f.cause, notify.MaxMessage/len(failures)-len(separator)))
+		if i < len(told) {
+			// So many bytes for each that the last server's cause is not cut off because the first one talks a lot.
+			causes = append(causes, notify.Bound(f.server+": "+f.cause, (notify.MaxMessage-maxMore)/len(told)-len(separator)))
+		}
+	}
+	if more := len(failures) - len(told); more > 0 {
+		causes = append(causes, fmt.Sprintf("and %d more", more))
 	}
 	r := result(furthest.reason, strings.Join(causes, separator))
 	r.Server, r.TLS = last.server, last.tls
 	return r
 }
+
+// maxMore is the length of the last words of such a message.
+const maxMore = len("and 1000 more")
 
 const separator = "; "
 

@@ -4,6 +4,7 @@ package smtp_test
 
 import (
 	"context"
+	"crypto/tls"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -40,7 +41,16 @@ func TestNewRefusesWhatCannotWork(t *testing.T) {
 		"a name that is no domain":   {smtp.Config{Servers: []string{"mäil..example"}}, "server"},
 		"a port that does not exist": {smtp.Config{Servers: []string{"a"}, Port: 65536}, "must be between 1 and 65535"},
 		"time that runs backwards":   {smtp.Config{Servers: []string{"a"}, Timeout: -1}, "timeout: may not be negative"},
-		"TLS that must be":           {smtp.Config{Servers: []string{"a"}, TLS: v1alpha1.TLSRequired}, "must be None or Opportunistic"},
+		"TLS of another kind": {
+			smtp.Config{Servers: []string{"a"}, TLS: smtp.TLS{Mode: "Sometimes"}}, "must be None, Opportunistic or Required"},
+		"a version of TLS that never was": {
+			smtp.Config{Servers: []string{"a"}, TLS: smtp.TLS{MinVersion: tls.VersionTLS13 + 1}}, "must be between TLS 1.0 and TLS 1.3"},
+		"a login in an unknown way": {
+			smtp.Config{Servers: []string{"a"}, Login: &smtp.Login{Mechanism: "GSSAPI", Username: "tocsin", Password: "s3cret"}},
+			`mechanism "GSSAPI": must be Auto, Plain`},
+		"a token that ends early": {
+			smtp.Config{Servers: []string{"a"}, Login: &smtp.Login{Mechanism: "XOAUTH2", Username: "tocsin", Password: "s3cret\x01auth="}},
+			"may not contain control characters"},
 		"a hello that ends the line": {smtp.Config{Servers: []string{"a"}, HelloName: "a\r\nMAIL FROM:<b>"}, "must be a domain"},
 		"a login without a name": {
 			smtp.Config{Servers: []string{"a"}, Login: &smtp.Login{Password: "s3cret"}}, "username is empty"},
@@ -181,7 +191,7 @@ func TestServersAreTriedInOrderUntilOneComesToAVerdict(t *testing.T) {
 					"a.example:25": fakesmtp.NewScript(tc.first), "b.example:25": fakesmtp.NewScript(good),
 				}
 				sender := newSender(t, smtp.Config{
-					Servers: []string{"a.example", "b.example"}, TLS: v1alpha1.TLSNone, Timeout: stepTimeout,
+					Servers: []string{"a.example", "b.example"}, TLS: smtp.TLS{Mode: v1alpha1.TLSNone}, Timeout: stepTimeout,
 					Dial: func(ctx context.Context, network, address string) (net.Conn, error) {
 						return servers[address].Dial(ctx, network, address)
 					},
@@ -412,7 +422,7 @@ func TestSendingFailsWhileTheServerHasSpoken(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			sender := newSender(t, smtp.Config{
-				Servers: []string{"mail.example"}, TLS: v1alpha1.TLSNone,
+				Servers: []string{"mail.example"}, TLS: smtp.TLS{Mode: v1alpha1.TLSNone},
 				Dial: func(context.Context, string, string) (net.Conn, error) {
 					return &deafConn{said: strings.NewReader(before + tc.said), patience: 10_000}, nil
 				},

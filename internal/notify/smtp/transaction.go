@@ -36,7 +36,8 @@ type transaction struct {
 
 // transact hands the letter over. The Result is the server's verdict; a failure is why there was none.
 func (c *conversation) transact(l *letter) (notify.Result, *failure) {
-	smtpUTF8, _ := c.client.Extension("SMTPUTF8")
+	c.messages++
+	_, smtpUTF8 := c.offers("SMTPUTF8")
 	t := &transaction{conversation: c, letter: l, smtpUTF8: smtpUTF8, answers: make([]*reply, len(l.recipients))}
 	if l.sender.needsSMTPUTF8() && !smtpUTF8 {
 		return t.refused(notify.ReasonSenderRefused, &needsSMTPUTF8), nil
@@ -60,18 +61,11 @@ func (c *conversation) transact(l *letter) (notify.Result, *failure) {
 // mailFrom asks for no extension that this letter does not need. A letter that is all 7-bit can do without 8BITMIME and
 // SMTPUTF8, which some servers offer and then refuse, or cannot pass on.
 func (t *transaction) mailFrom() error {
+	line := "MAIL FROM:" + t.letter.sender.path()
 	if t.smtpUTF8 && t.letter.needsSMTPUTF8() {
-		return t.client.Mail(t.letter.sender.path())
+		line += " BODY=8BITMIME SMTPUTF8"
 	}
-	text := t.client.Text
-	id, err := text.Cmd("MAIL FROM:%s", t.letter.sender.path())
-	if err != nil {
-		return err
-	}
-	text.StartResponse(id)
-	defer text.EndResponse(id)
-	_, _, err = text.ReadResponse(250)
-	return err
+	return t.say(250, line)
 }
 
 // askForRecipients asks for one after the other, whatever the answers.
@@ -96,7 +90,7 @@ func (t *transaction) askForRecipients() (failed *failure) {
 
 // handOver sends the message itself, for those recipients whom the server would take.
 func (t *transaction) handOver() (notify.Result, *failure) {
-	content, err := t.letter.render(t.smtpUTF8)
+	content, err := t.sender.render(t.letter, t.smtpUTF8)
 	if err != nil {
 		return result(notify.ReasonInvalidMessage, err.Error()), nil
 	}
@@ -114,7 +108,10 @@ func (t *transaction) handOver() (notify.Result, *failure) {
 	if err := t.send(body, content); err != nil {
 		return t.notTaken(err)
 	}
-	return t.settled(t.finalReply(body)), nil
+	final := t.finalReply(body)
+	verdict := t.settled(final)
+	verdict.QueueID = queueID(final.text)
+	return verdict, nil
 }
 
 // send writes the message with its final dot, and hears what the server says to it.
@@ -204,7 +201,7 @@ func outcome(accepted, deferred int) notify.Reason {
 // result tells what was said for each recipient: its own answer, or the one that goes for the rest.
 func (t *transaction) result(reason notify.Reason, rest reply, message string) notify.Result {
 	r := result(reason, t.note+message)
-	r.Server, r.TLS = t.server.address, t.tls
+	r.Server, r.TLS, r.Verified = t.server.address, t.tls, t.verified
 	for i, to := range t.letter.recipients {
 		answer := rest
 		if t.answers[i] != nil {

@@ -38,9 +38,34 @@ func newLogin(mechanism string, users map[string]string, done func(user string))
 		return &cramServer{users: users, done: done}, nil
 	case "SCRAM-SHA-256":
 		return &scramServer{users: users, done: done}, nil
+	case "XOAUTH2":
+		return &tokenServer{check: check}, nil
+	case "NTLM":
+		return &ntlmServer{users: users, done: done}, nil
 	default:
 		return nil, smtp.ErrAuthUnknownMechanism
 	}
+}
+
+// tokenServer is XOAUTH2, in which passwords are tokens.
+type tokenServer struct {
+	check   func(user, token string) error
+	refused error
+}
+
+// TokenRefusal is what a server of XOAUTH2 says to a token that it does not take.
+const TokenRefusal = `{"status":"401","schemes":"bearer","scope":"https://mail.example/"}`
+
+// Next implements sasl.Server.
+func (t *tokenServer) Next(response []byte) ([]byte, bool, error) {
+	if t.refused != nil {
+		return nil, true, t.refused
+	}
+	user, rest, _ := strings.Cut(strings.TrimPrefix(string(response), "user="), "\x01auth=Bearer ")
+	if t.refused = t.check(user, strings.TrimSuffix(rest, "\x01\x01")); t.refused != nil {
+		return []byte(TokenRefusal), false, nil
+	}
+	return nil, true, nil
 }
 
 // loginServer is LOGIN, which no standard describes.

@@ -32,6 +32,7 @@ const (
 	Content Step = "content"
 	// FinalDot is when the whole message has come.
 	FinalDot Step = "final dot"
+	Rset     Step = "RSET"
 	Quit     Step = "QUIT"
 )
 
@@ -53,8 +54,12 @@ var wellBehaved = Script{
 	Data:     Reply("354 go ahead"),
 	Content:  func(*Session) {},
 	FinalDot: Reply("250 2.0.0 queued as FAKE1"),
+	Rset:     Reply("250 2.0.0 forgotten"),
 	Quit:     Then(Reply("221 2.0.0 bye"), Drop()),
 }
+
+// AsItShould is what a server does at a step for which its script says nothing.
+func AsItShould(step Step) Action { return wellBehaved[step] }
 
 // Session is one connection to a scripted server.
 type Session struct {
@@ -131,9 +136,19 @@ func Encrypt(version uint16) Action { return Then(Reply("220 2.0.0 ready"), Hand
 
 // Handshake speaks TLS from now on, of that version at most.
 func Handshake(version uint16) Action {
+	config := serverTLS()
+	config.MinVersion, config.MaxVersion = min(config.MinVersion, version), version
+	return HandshakeWith(config)
+}
+
+// EncryptWith is what STARTTLS is for, with those settings.
+func EncryptWith(config *tls.Config) Action {
+	return Then(Reply("220 2.0.0 ready"), HandshakeWith(config))
+}
+
+// HandshakeWith speaks TLS from now on, with those settings.
+func HandshakeWith(config *tls.Config) Action {
 	return func(s *Session) {
-		config := serverTLS()
-		config.MinVersion, config.MaxVersion = min(config.MinVersion, version), version
 		encrypted := tls.Server(s.conn, config)
 		s.conn, s.in = encrypted, bufio.NewReader(encrypted)
 	}
@@ -175,6 +190,7 @@ type ScriptServer struct {
 
 	mu          sync.Mutex
 	connections int
+	most        int
 	open        map[net.Conn]struct{}
 	heard       []string
 }
@@ -238,6 +254,20 @@ func (s *ScriptServer) Connections() int {
 	return s.connections
 }
 
+// Open is how many there are.
+func (s *ScriptServer) Open() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(s.open)
+}
+
+// MostAtOnce is how many there were at once, at most.
+func (s *ScriptServer) MostAtOnce() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.most
+}
+
 // Heard is all lines that clients said, what they sent as a message included.
 func (s *ScriptServer) Heard() []string {
 	s.mu.Lock()
@@ -268,6 +298,7 @@ func (s *ScriptServer) serve(conn net.Conn, hungUp <-chan struct{}) {
 	s.mu.Lock()
 	s.connections++
 	s.open[conn] = struct{}{}
+	s.most = max(s.most, len(s.open))
 	s.mu.Unlock()
 	defer func() {
 		s.mu.Lock()

@@ -6,6 +6,7 @@ package fakesmtp
 
 import (
 	"context"
+	"crypto/tls"
 	"fmt"
 	"io"
 	"log"
@@ -23,11 +24,15 @@ import (
 type Options struct {
 	// IP to listen on. Empty: 127.0.0.1.
 	IP string
-	// StartTLS offers it, with a certificate that nobody has reason to trust.
+	// StartTLS offers it.
 	StartTLS bool
+	// Implicit begins every connection with TLS.
+	Implicit bool
+	// TLS is the server's settings. nil: a certificate that nobody has reason to trust.
+	TLS *tls.Config
 	// Users are names and passwords. With any, mail is taken only after a login.
 	Users map[string]string
-	// Mechanisms to log in by: PLAIN, LOGIN, CRAM-MD5, SCRAM-SHA-256. Empty: PLAIN and LOGIN.
+	// Mechanisms to log in by: PLAIN, LOGIN, CRAM-MD5, SCRAM-SHA-256, NTLM, and XOAUTH2, to which passwords are tokens. Empty: PLAIN and LOGIN.
 	Mechanisms []string
 	// SMTPUTF8 offers it.
 	SMTPUTF8 bool
@@ -49,6 +54,8 @@ type Message struct {
 	Hello string
 	// TLS says whether it came over an encrypted connection.
 	TLS bool
+	// Certificate is for whom the client's certificate was issued; empty without one.
+	Certificate string
 	// Login is the user and Mechanism what that user logged in by; empty without a login.
 	Login, Mechanism string
 	// UTF8 says whether the client asked for SMTPUTF8, and Body what it announced: empty, 7BIT or 8BITMIME.
@@ -76,11 +83,19 @@ func Start(t testing.TB, options Options) *Server {
 	server.AllowInsecureAuth = true
 	server.EnableSMTPUTF8 = options.SMTPUTF8
 	server.ErrorLog = log.New(io.Discard, "", 0)
+	config := options.TLS
+	if config == nil {
+		config = serverTLS()
+	}
+	listener := s.listener
 	if options.StartTLS {
-		server.TLSConfig = serverTLS()
+		server.TLSConfig = config
+	}
+	if options.Implicit {
+		listener = tls.NewListener(s.listener, config)
 	}
 	var running sync.WaitGroup
-	running.Go(func() { _ = server.Serve(s.listener) })
+	running.Go(func() { _ = server.Serve(listener) })
 	t.Cleanup(func() {
 		_ = server.Close()
 		running.Wait()
@@ -176,10 +191,13 @@ func (s *session) Mail(from string, options *smtp.MailOptions) error {
 	if no := s.server.options.Sender; no != nil {
 		return no
 	}
-	_, encrypted := s.conn.TLSConnectionState()
+	state, encrypted := s.conn.TLSConnectionState()
 	s.message = Message{
 		From: from, Hello: s.conn.Hostname(), TLS: encrypted, Login: s.login, Mechanism: s.mechanism,
 		UTF8: options.UTF8, Body: string(options.Body),
+	}
+	if len(state.PeerCertificates) > 0 {
+		s.message.Certificate = state.PeerCertificates[0].Subject.CommonName
 	}
 	return nil
 }

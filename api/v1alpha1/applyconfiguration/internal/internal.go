@@ -111,6 +111,9 @@ var schemaYAML = typed.YAMLObject(`types:
     - name: count
       type:
         scalar: numeric
+    - name: entries
+      type:
+        scalar: numeric
     - name: firstTime
       type:
         namedType: io.k8s.apimachinery.pkg.apis.meta.v1.Time
@@ -240,7 +243,10 @@ var schemaYAML = typed.YAMLObject(`types:
         scalar: string
     - name: fallbackFor
       type:
-        scalar: string
+        list:
+          elementType:
+            scalar: string
+          elementRelationship: atomic
     - name: limit
       type:
         namedType: com.github.tocsin-dev.tocsin.api.v1alpha1.LimitPlace

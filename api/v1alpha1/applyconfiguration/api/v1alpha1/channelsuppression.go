@@ -22,7 +22,9 @@ type ChannelSuppressionApplyConfiguration struct {
 	// severity is the highest among those held back.
 	Severity                      *apiv1alpha1.Severity `json:"severity,omitempty"`
 	SuppressionApplyConfiguration `json:""`
-	// notification is the name of the log's entry for them.
+	// entries is how many of them have an entry of their own in the log.
+	Entries *int64 `json:"entries,omitempty"`
+	// notification is the name of the log's first entry for them, which sums up all.
 	Notification *string `json:"notification,omitempty"`
 }
 
@@ -77,6 +79,14 @@ func (b *ChannelSuppressionApplyConfiguration) WithFirstTime(value v1.Time) *Cha
 // If called multiple times, the LastTime field is set to the value of the last call.
 func (b *ChannelSuppressionApplyConfiguration) WithLastTime(value v1.Time) *ChannelSuppressionApplyConfiguration {
 	b.SuppressionApplyConfiguration.LastTime = &value
+	return b
+}
+
+// WithEntries sets the Entries field in the declarative configuration to the given value
+// and returns the receiver, so that objects can be built by chaining "With" function invocations.
+// If called multiple times, the Entries field is set to the value of the last call.
+func (b *ChannelSuppressionApplyConfiguration) WithEntries(value int64) *ChannelSuppressionApplyConfiguration {
+	b.Entries = &value
 	return b
 }
 

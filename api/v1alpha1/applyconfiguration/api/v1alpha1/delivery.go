@@ -19,8 +19,8 @@ type DeliveryApplyConfiguration struct {
 	Subject *string `json:"subject,omitempty"`
 	// message, rendered.
 	Message *string `json:"message,omitempty"`
-	// fallbackFor is the channel in whose place this one steps in, should that one not be able to deliver.
-	FallbackFor *string `json:"fallbackFor,omitempty"`
+	// fallbackFor are the channels in whose place this one steps in, should one of them reach nobody.
+	FallbackFor []string `json:"fallbackFor,omitempty"`
 	// limit is the place in the channel's limit. Unset: the channel had none, or the place is taken when the message is sent.
 	Limit *LimitPlaceApplyConfiguration `json:"limit,omitempty"`
 }
@@ -65,11 +65,13 @@ func (b *DeliveryApplyConfiguration) WithMessage(value string) *DeliveryApplyCon
 	return b
 }
 
-// WithFallbackFor sets the FallbackFor field in the declarative configuration to the given value
-// and returns the receiver, so that objects can be built by chaining "With" function invocations.
-// If called multiple times, the FallbackFor field is set to the value of the last call.
-func (b *DeliveryApplyConfiguration) WithFallbackFor(value string) *DeliveryApplyConfiguration {
-	b.FallbackFor = &value
+// WithFallbackFor adds the given value to the FallbackFor field in the declarative configuration
+// and returns the receiver, so that objects can be build by chaining "With" function invocations.
+// If called multiple times, values provided by each call will be appended to the FallbackFor field.
+func (b *DeliveryApplyConfiguration) WithFallbackFor(values ...string) *DeliveryApplyConfiguration {
+	for i := range values {
+		b.FallbackFor = append(b.FallbackFor, values[i])
+	}
 	return b
 }
 

@@ -37,8 +37,8 @@ type DeliveryStatusApplyConfiguration struct {
 	// limit is the place in the channel's limit, where it was taken when the message was sent: of a Test, and of a channel
 	// that stepped in for another.
 	Limit *LimitPlaceApplyConfiguration `json:"limit,omitempty"`
-	// suppressed sums up, with state Suppressed, this notification and later ones of the condition that the limit held back
-	// in the same interval and that have no entry of their own.
+	// suppressed sums up, with state Suppressed, this notification and the later ones of the condition that the limit held
+	// back in the same interval.
 	Suppressed *SuppressionApplyConfiguration `json:"suppressed,omitempty"`
 	// recipients tell what the server said for each address.
 	Recipients []RecipientStatusApplyConfiguration `json:"recipients,omitempty"`

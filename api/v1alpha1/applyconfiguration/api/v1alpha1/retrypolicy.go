@@ -14,7 +14,8 @@ import (
 //
 // RetryPolicy says how long and how often to try again.
 type RetryPolicyApplyConfiguration struct {
-	// for is how long after the decision a delivery is still tried. Unset: 24h.
+	// for is how long after the decision a delivery is still tried. Unset: 24h, or 15m if `fallbackRef` names a channel that
+	// takes over then.
 	For *apiv1alpha1.Duration `json:"for,omitempty"`
 	// interval before the second attempt; it doubles with each further one, up to half an hour. Unset: 30s.
 	Interval *apiv1alpha1.Duration `json:"interval,omitempty"`
