@@ -40,7 +40,9 @@ type Secrets struct {
 }
 
 // Format keeps them out of whatever they are printed into.
-func (s Secrets) Format(f fmt.State, _ rune) { _, _ = fmt.Fprintf(f, "secrets of version %q", s.Version) }
+func (s Secrets) Format(f fmt.State, _ rune) {
+	_, _ = fmt.Fprintf(f, "secrets of version %q", s.Version)
+}
 
 // CredentialsError says what is wrong with what a channel names. It never holds any of it.
 type CredentialsError struct {

@@ -70,7 +70,7 @@ var (
 
 func init() {
 	metrics.Registry.MustRegister(eventsReceived, eventsUnreadable, eventsMatched, occurrencesHeld, expressionErrors,
-		evaluationSeconds, notificationsFired, notificationsLost, notificationsWaiting, namesForgotten, decisionSeconds,
+		evaluationSeconds, notificationsFired, notificationsSuppressed, notificationsLost, notificationsWaiting, namesForgotten, decisionSeconds,
 		deliveryAttempts, deliveriesFinished, deliverySeconds)
 	for _, reason := range []v1alpha1.TriggerReason{
 		v1alpha1.TriggerThresholdReached, v1alpha1.TriggerStillReached, v1alpha1.TriggerCleared,
@@ -79,6 +79,7 @@ func init() {
 	}
 	for _, state := range []v1alpha1.DeliveryState{
 		v1alpha1.DeliveryDelivered, v1alpha1.DeliveryPartlyDelivered, v1alpha1.DeliveryFailed,
+		v1alpha1.DeliverySuppressed, v1alpha1.DeliveryNotNeeded,
 	} {
 		deliveriesFinished.WithLabelValues(string(state))
 	}

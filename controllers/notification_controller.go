@@ -88,20 +88,14 @@ func (r *DeliveryReconciler) Reconcile(ctx context.Context, request deliveryRequ
 		if err != nil {
 			return ctrl.Result{}, err
 		}
-		delivery = outbox.Suppressed(delivery, decision, with, now)
-		return ctrl.Result{}, r.record(ctx, n, &delivery)
+		return ctrl.Result{}, r.conclude(ctx, n, delivery, outbox.Suppressed(delivery, decision, with, now))
 	case outbox.StandBy:
 		delivery = outbox.OnStandby(delivery, decision)
 		return ctrl.Result{}, r.record(ctx, n, &delivery)
 	case outbox.Skip:
-		delivery = outbox.Skipped(delivery, decision, now)
-		return ctrl.Result{}, r.record(ctx, n, &delivery)
+		return ctrl.Result{}, r.conclude(ctx, n, delivery, outbox.Skipped(delivery, decision, now))
 	case outbox.Expire:
-		delivery = outbox.Expired(delivery, decision, now)
-		if err := r.record(ctx, n, &delivery); err != nil {
-			return ctrl.Result{}, err
-		}
-		deliveriesFinished.WithLabelValues(string(delivery.State)).Inc()
+		return ctrl.Result{}, r.conclude(ctx, n, delivery, outbox.Expired(delivery, decision, now))
 	case outbox.Hold:
 		delivery = outbox.Held(delivery, decision)
 		return ctrl.Result{RequeueAfter: decision.At.Sub(now)}, r.record(ctx, n, &delivery)
@@ -110,6 +104,17 @@ func (r *DeliveryReconciler) Reconcile(ctx context.Context, request deliveryRequ
 	case outbox.Done:
 	}
 	return ctrl.Result{}, nil
+}
+
+// conclude records a delivery that ends without an attempt.
+func (r *DeliveryReconciler) conclude(ctx context.Context, n *v1alpha1.Notification, before, after v1alpha1.DeliveryStatus) error {
+	if err := r.record(ctx, n, &after); err != nil {
+		return err
+	}
+	if !outbox.Final(before.State) {
+		deliveriesFinished.WithLabelValues(string(after.State)).Inc()
+	}
+	return nil
 }
 
 // heldBackWith is what a suppressed notification speaks for, as its condition's status tells; nil if that is not known.
@@ -172,8 +177,7 @@ func (r *DeliveryReconciler) send(ctx context.Context, n *v1alpha1.Notification,
 		case err != nil:
 			return ctrl.Result{}, err
 		case limit.Suppressed(place):
-			delivery = outbox.Refused(delivery, place, r.Clock.Now())
-			return ctrl.Result{}, r.record(ctx, n, &delivery)
+			return ctrl.Result{}, r.conclude(ctx, n, delivery, outbox.Refused(delivery, place, r.Clock.Now()))
 		}
 		delivery.Limit = place
 	}

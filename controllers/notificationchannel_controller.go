@@ -4,14 +4,17 @@ package controllers
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
 	"k8s.io/apimachinery/pkg/api/equality"
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/utils/clock"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/builder"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/event"
+	"sigs.k8s.io/controller-runtime/pkg/handler"
 	"sigs.k8s.io/controller-runtime/pkg/predicate"
 
 	"github.com/tocsin-dev/tocsin/api/v1alpha1"
@@ -20,8 +23,8 @@ import (
 )
 
 const (
-	// secretPoll is how often the Secrets that channels name are looked at. They are read by name, never watched: watching
-	// needs the right to list them all.
+	// secretPoll is how often what channels name is looked at. Secrets are read by name, never watched: watching needs the
+	// right to list them all.
 	secretPoll = 30 * time.Second
 	// secretRetry is how often a Secret that cannot be used is looked at.
 	secretRetry = 5 * time.Second
@@ -33,11 +36,12 @@ const (
 type ChannelReconciler struct {
 	client.Client
 	Senders Senders
+	Clock   clock.PassiveClock
 }
 
 // +kubebuilder:rbac:groups=tocsin.dev,resources=notificationchannels,verbs=get;list;watch
 // +kubebuilder:rbac:groups=tocsin.dev,resources=notificationchannels/status,verbs=get;patch
-// +kubebuilder:rbac:groups="",resources=secrets,verbs=get
+// +kubebuilder:rbac:groups="",resources=secrets;configmaps,verbs=get
 
 // Reconcile says in the channel's status whether it can be used. A channel with Secrets is looked at again and again.
 func (r *ChannelReconciler) Reconcile(ctx context.Context, request ctrl.Request) (ctrl.Result, error) {
@@ -45,29 +49,59 @@ func (r *ChannelReconciler) Reconcile(ctx context.Context, request ctrl.Request)
 	if err := r.Get(ctx, request.NamespacedName, channel); err != nil {
 		return ctrl.Result{}, client.IgnoreNotFound(err)
 	}
-	verdict := verify.Channel(&channel.Spec)
-	if err := r.Senders.check(channel); err != nil && verdict.Ready {
-		verdict = status.Verdict{Stalled: true, Reason: v1alpha1.ReasonInvalid, Message: "`spec.email`: " + err.Error()}
+	g, err := r.gather(ctx, channel)
+	if err != nil {
+		return ctrl.Result{}, err
 	}
-	revision := fmt.Sprint(channel.Generation)
-	var result ctrl.Result
-	if login := loginOf(channel); login != nil && !verdict.Stalled {
-		result.RequeueAfter = secretPoll
-		credentials, err := r.Senders.Credentials.Read(ctx, channel.Namespace, login)
-		if err != nil {
-			verdict, result.RequeueAfter = secretVerdict(err), secretRetry
-		}
-		revision += "-" + credentials.Version
-	}
-	return result, r.writeStatus(ctx, channel, verdict, revision)
+	now := r.Clock.Now()
+	before := channel.DeepCopy()
+	describe(channel, g, judgeChannel(channel, g, now), now)
+	return ctrl.Result{RequeueAfter: nextLook(g, now)}, r.writeStatus(ctx, channel, before)
 }
 
-func (r *ChannelReconciler) writeStatus(ctx context.Context, channel *v1alpha1.NotificationChannel,
-	verdict status.Verdict, revision string) error {
-	before := channel.DeepCopy()
-	channel.Status.ObservedGeneration = channel.Generation
-	channel.Status.Revision = revision
-	status.SetReady(&channel.Status.Conditions, channel.Generation, verdict)
+func (r *ChannelReconciler) gather(ctx context.Context, channel *v1alpha1.NotificationChannel) (gathered, error) {
+	var g gathered
+	var err error
+	if g.fallback, err = r.fallback(ctx, channel); err != nil {
+		return g, err
+	}
+	if channel.Spec.Email == nil || verify.Channel(&channel.Spec).Stalled {
+		return g, nil
+	}
+	if _, g.settings = r.Senders.with(channel, Secrets{}); g.settings != nil {
+		return g, nil
+	}
+	if g.secrets, err = r.Senders.credentials.Read(ctx, channel); err != nil {
+		g.credentials = asCredentialsError(err)
+	} else if _, err = r.Senders.with(channel, g.secrets); err != nil {
+		g.credentials = &CredentialsError{Reason: v1alpha1.ReasonSecretInvalid, Message: "`spec.email`: " + err.Error()}
+	}
+	return g, nil
+}
+
+func (r *ChannelReconciler) fallback(ctx context.Context, channel *v1alpha1.NotificationChannel) (*v1alpha1.NotificationChannel, error) {
+	ref := channel.Spec.FallbackRef
+	if ref == nil {
+		return nil, nil
+	}
+	fallback := &v1alpha1.NotificationChannel{}
+	if err := r.Get(ctx, client.ObjectKey{Namespace: channel.Namespace, Name: ref.Name}, fallback); err != nil {
+		if err = client.IgnoreNotFound(err); err != nil {
+			return nil, fmt.Errorf("getting the fallback channel %s: %w", ref.Name, err)
+		}
+		return nil, nil
+	}
+	return fallback, nil
+}
+
+func asCredentialsError(err error) *CredentialsError {
+	if broken, ok := errors.AsType[*CredentialsError](err); ok {
+		return broken
+	}
+	return &CredentialsError{Reason: v1alpha1.ReasonSecretUnreadable, Message: err.Error()}
+}
+
+func (r *ChannelReconciler) writeStatus(ctx context.Context, channel, before *v1alpha1.NotificationChannel) error {
 	if equality.Semantic.DeepEqual(before.Status, channel.Status) {
 		return nil
 	}
@@ -82,24 +116,42 @@ func (r *ChannelReconciler) setupWithManager(mgr ctrl.Manager) error {
 	return ctrl.NewControllerManagedBy(mgr).
 		Named("notificationchannel").
 		For(&v1alpha1.NotificationChannel{}, builder.WithPredicates(predicate.GenerationChangedPredicate{})).
+		Watches(&v1alpha1.NotificationChannel{}, handler.EnqueueRequestsFromMapFunc(r.fallingBackOn),
+			builder.WithPredicates(readinessChanged())).
 		Complete(quietConflicts(r))
 }
 
-func loginOf(channel *v1alpha1.NotificationChannel) *v1alpha1.MailAuth {
-	if channel.Spec.Email == nil {
-		return nil
+// readinessChanged passes the changes of a channel that matter to those that fall back on it.
+func readinessChanged() predicate.Predicate {
+	readiness := func(o client.Object) [3]string {
+		channel, ok := o.(*v1alpha1.NotificationChannel)
+		if !ok {
+			return [3]string{}
+		}
+		c := channel.Status.Conditions
+		return [3]string{
+			fmt.Sprint(status.IsTrue(c, v1alpha1.ReadyCondition)),
+			status.Reason(c, v1alpha1.ReadyCondition), status.Message(c, v1alpha1.ReadyCondition),
+		}
 	}
-	return channel.Spec.Email.Auth
+	return predicate.Funcs{
+		UpdateFunc: func(e event.UpdateEvent) bool { return readiness(e.ObjectOld) != readiness(e.ObjectNew) },
+	}
 }
 
-func secretVerdict(err error) status.Verdict {
-	reason := v1alpha1.ReasonSecretUnreadable
-	var broken *CredentialsError
-	switch {
-	case apierrors.IsNotFound(err):
-		reason = v1alpha1.ReasonSecretNotFound
-	case asCredentialsError(err, &broken):
-		reason = v1alpha1.ReasonSecretInvalid
+// fallingBackOn are the channels that name this one.
+func (r *ChannelReconciler) fallingBackOn(ctx context.Context, o client.Object) []ctrl.Request {
+	var channels v1alpha1.NotificationChannelList
+	if err := r.List(ctx, &channels, client.InNamespace(o.GetNamespace())); err != nil {
+		ctrl.LoggerFrom(ctx).Error(err, "Channels that fall back on the channel not found", "channel", o.GetName())
+		return nil
 	}
-	return status.Verdict{Reason: reason, Message: err.Error()}
+	var requests []ctrl.Request
+	for i := range channels.Items {
+		c := &channels.Items[i]
+		if c.Spec.FallbackRef != nil && c.Spec.FallbackRef.Name == o.GetName() {
+			requests = append(requests, ctrl.Request{NamespacedName: client.ObjectKeyFromObject(c)})
+		}
+	}
+	return requests
 }

@@ -89,14 +89,17 @@ func Setup(ctx context.Context, mgr ctrl.Manager, options Options) error {
 	if err := mgr.Add(deletions); err != nil {
 		return fmt.Errorf("adding the retention: %w", err)
 	}
-	senders := Senders{Credentials: Credentials{Reader: mgr.GetAPIReader()}, HelloName: options.HelloName}
+	senders := NewSenders(mgr.GetAPIReader(), options.HelloName)
+	if err := mgr.Add(senders); err != nil {
+		return fmt.Errorf("adding the senders: %w", err)
+	}
 	for name, reconciler := range map[string]interface{ setupWithManager(ctrl.Manager) error }{
 		"condition": &ConditionReconciler{
 			Client: mgr.GetClient(), Evaluator: evaluator, Recorder: recorder,
 			Surroundings: verify.Surroundings{OperatorNamespace: options.Namespace, Kept: options.EventRetention.Shortest},
 			Computers:    options.Computers,
 		},
-		"channel": &ChannelReconciler{Client: mgr.GetClient(), Senders: senders},
+		"channel": &ChannelReconciler{Client: mgr.GetClient(), Senders: senders, Clock: options.Clock},
 		"delivery": &DeliveryReconciler{
 			Client: mgr.GetClient(), Live: mgr.GetAPIReader(), Clock: options.Clock,
 			Senders: senders, limits: evaluator.limits,

@@ -140,6 +140,9 @@ type DNSSettings struct {
 // +kubebuilder:validation:Enum=Advise;Require
 type DNSSECMode string
 
+// DNSSECRequire accepts no answers but those that DNSSEC protects.
+const DNSSECRequire DNSSECMode = "Require"
+
 // TLSMode says whether a connection is encrypted.
 //
 // +kubebuilder:validation:Enum=None;Opportunistic;Required
@@ -356,12 +359,16 @@ const (
 
 // Reasons of a channel's Ready condition.
 const (
-	// ReasonSecretNotFound appears on Ready=False while a Secret that the channel names does not exist.
+	// ReasonSecretNotFound appears on Ready=False while a Secret or ConfigMap that the channel names does not exist.
 	ReasonSecretNotFound = "SecretNotFound"
-	// ReasonSecretInvalid appears on Ready=False while a Secret that the channel names lacks a key or holds an empty one.
+	// ReasonSecretInvalid appears on Ready=False while a Secret or ConfigMap that the channel names lacks a key, or holds what
+	// cannot be used.
 	ReasonSecretInvalid = "SecretInvalid"
-	// ReasonSecretUnreadable appears on Ready=False while a Secret cannot be read, for want of permission or of an answer.
+	// ReasonSecretUnreadable appears on Ready=False while a Secret or ConfigMap cannot be read, for want of permission or of an
+	// answer.
 	ReasonSecretUnreadable = "SecretUnreadable"
+	// ReasonCertificateExpired appears on Ready=False while the client's certificate is one that has expired.
+	ReasonCertificateExpired = "CertificateExpired"
 )
 
 // NotificationChannel declares one way to tell somebody.

@@ -136,43 +136,6 @@ func remembered(spec *v1alpha1.NotificationConditionSpec, window time.Duration, 
 		v1alpha1.FormatDuration(window), v1alpha1.FormatDuration(kept))
 }
 
-// Channel says whether a channel can be used, as far as its spec alone tells.
-func Channel(spec *v1alpha1.NotificationChannelSpec) status.Verdict {
-	findings := []finding{
-		notImplemented(spec.Type == v1alpha1.ChannelSMS, "spec.sms"),
-		notImplemented(spec.Type == v1alpha1.ChannelExec, "spec.exec"),
-	}
-	if spec.Email != nil {
-		findings = append(findings, email(spec.Email)...)
-	}
-	v := verdict(findings, "the channel can be used")
-	if v.Ready && spec.Suspend {
-		return status.Verdict{Reason: v1alpha1.ReasonSuspended, Message: "`spec.suspend` is true: deliveries are held back"}
-	}
-	return v
-}
-
-func email(e *v1alpha1.EmailChannel) []finding {
-	findings := []finding{
-		notImplemented(e.MXLookup, "spec.email.mxLookup"),
-		addresses("spec.email.recipients", e.Recipients),
-		addresses("spec.email.sender", []v1alpha1.MailAddress{e.Sender}),
-		template("spec.email.subject", e.Subject),
-		template("spec.email.message", e.Message),
-	}
-	if tls := e.TLS; tls != nil {
-		findings = append(findings,
-			notImplemented(tls.Mode == v1alpha1.TLSRequired, "spec.email.tls.mode: Required"),
-			notImplemented(tls.MinVersion != "", "spec.email.tls.minVersion"),
-			notImplemented(tls.ClientCertificateRef != nil, "spec.email.tls.clientCertificateRef"))
-	}
-	if auth := e.Auth; auth != nil {
-		named := auth.Mechanism != "" && auth.Mechanism != v1alpha1.AuthAuto
-		findings = append(findings, notImplemented(named, "spec.email.auth.mechanism: "+string(auth.Mechanism)))
-	}
-	return findings
-}
-
 // addresses checks what a pattern cannot: quoting in display names (RFC 5322) and the domain (RFC 5890).
 func addresses(field string, list []v1alpha1.MailAddress) finding {
 	for _, a := range list {

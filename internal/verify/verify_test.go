@@ -269,6 +269,15 @@ func TestChannel(t *testing.T) {
 		change(&s)
 		return s
 	}
+	signed := func(domain string, sender v1alpha1.MailAddress) spec {
+		return mail(func(e *email) { e.Sender, e.DKIM = sender, &v1alpha1.DKIMSettings{Domain: domain, Selector: "tocsin"} })
+	}
+	open := func(mechanism v1alpha1.AuthMechanism, allowed bool) spec {
+		return mail(func(e *email) {
+			e.TLS = &v1alpha1.TLSSettings{Mode: v1alpha1.TLSNone}
+			e.Auth = &v1alpha1.MailAuth{Mechanism: mechanism, AllowUnencrypted: allowed}
+		})
+	}
 	plain := mail(func(*email) {})
 	ready, suspended := want{reason: v1alpha1.ReasonReady}, want{reason: v1alpha1.ReasonSuspended}
 	notImplemented := func(field string) want { return want{v1alpha1.ReasonNotImplemented, "`" + field + "`", notYet} }
@@ -292,35 +301,85 @@ func TestChannel(t *testing.T) {
 		"any mechanism": {mail(func(e *email) { e.Auth = &v1alpha1.MailAuth{} }), ready},
 		"suspended":     {with(plain, func(s *spec) { s.Suspend = true }), suspended},
 		"suspended and refused": {
-			with(plain, func(s *spec) { s.Suspend, s.Limit = true, &v1alpha1.Limit{} }), notImplemented("spec.limit"),
+			with(mail(func(e *email) { e.Message = "100%" }), func(s *spec) { s.Suspend = true }),
+			want{v1alpha1.ReasonInvalid, "`spec.email.message`", ""},
 		},
 
 		"short messages": {spec{Type: v1alpha1.ChannelSMS, SMS: &v1alpha1.SMSChannel{}}, notImplemented("spec.sms")},
 		"a program":      {spec{Type: v1alpha1.ChannelExec, Exec: &v1alpha1.ExecChannel{}}, notImplemented("spec.exec")},
 		"a limit": {
-			with(plain, func(s *spec) { s.Limit = &v1alpha1.Limit{Count: 1, Interval: "1m"} }), notImplemented("spec.limit"),
+			with(plain, func(s *spec) { s.Limit = &v1alpha1.Limit{Count: 1, Interval: "1m"} }), ready,
 		},
 		"a fallback": {
-			with(plain, func(s *spec) { s.FallbackRef = &v1alpha1.ChannelReference{Name: "b"} }),
-			notImplemented("spec.fallbackRef"),
+			with(plain, func(s *spec) { s.FallbackRef = &v1alpha1.ChannelReference{Name: "b"} }), ready,
 		},
-		"a lookup of MX": {mail(func(e *email) { e.MXLookup = true }), notImplemented("spec.email.mxLookup")},
-		"encryption, always": {
-			mail(func(e *email) { e.TLS = &v1alpha1.TLSSettings{Mode: v1alpha1.TLSRequired} }),
-			notImplemented("spec.email.tls.mode: Required"),
-		},
-		"a version of TLS": {
-			mail(func(e *email) { e.TLS = &v1alpha1.TLSSettings{Mode: v1alpha1.TLSOpportunistic, MinVersion: "TLS13"} }),
-			notImplemented("spec.email.tls.minVersion"),
-		},
-		"a client certificate": {
+		"a lookup of MX": {mail(func(e *email) { e.MXLookup = true }), ready},
+		"a lookup of MX that is protected": {
 			mail(func(e *email) {
-				e.TLS = &v1alpha1.TLSSettings{Mode: v1alpha1.TLSOpportunistic, ClientCertificateRef: &v1alpha1.SecretReference{Name: "c"}}
-			}), notImplemented("spec.email.tls.clientCertificateRef"),
+				e.MXLookup, e.DNS = true, &v1alpha1.DNSSettings{Resolvers: []string{"127.0.0.1:53"}, DNSSEC: v1alpha1.DNSSECRequire}
+			}), ready,
 		},
-		"a mechanism by name": {
-			mail(func(e *email) { e.Auth = &v1alpha1.MailAuth{Mechanism: "NTLM"} }), notImplemented("spec.email.auth.mechanism: NTLM"),
+		"encryption, always, with all there is": {
+			mail(func(e *email) {
+				e.Port, e.TLS = pointer[int32](465), &v1alpha1.TLSSettings{
+					Mode: v1alpha1.TLSRequired, MinVersion: "TLS13", Implicit: pointer(true),
+					CARef: &v1alpha1.KeyReference{Name: "ca", Key: "ca.crt"}, ClientCertificateRef: &v1alpha1.SecretReference{Name: "c"},
+				}
+			}), ready,
 		},
+		"STARTTLS where TLS is usually implicit": {
+			mail(func(e *email) {
+				e.Port, e.TLS = pointer[int32](465), &v1alpha1.TLSSettings{Mode: v1alpha1.TLSRequired, Implicit: pointer(false)}
+			}), ready,
+		},
+		"an address where a domain is looked up": {
+			mail(func(e *email) { e.MXLookup, e.Servers = true, []v1alpha1.MailServer{"example.com", "192.0.2.25"} }),
+			want{v1alpha1.ReasonInvalid, "`spec.email.servers`", `holds "192.0.2.25", which is an address and has no MX records`},
+		},
+		"an address in brackets where a domain is looked up": {
+			mail(func(e *email) { e.MXLookup, e.Servers = true, []v1alpha1.MailServer{"[2001:db8::25]"} }),
+			want{v1alpha1.ReasonInvalid, "`spec.email.servers`", `holds "[2001:db8::25]", which is an address`},
+		},
+		"an address where none is looked up": {
+			mail(func(e *email) { e.Servers = []v1alpha1.MailServer{"[2001:db8::25]"} }), ready,
+		},
+		"DNSSEC of resolvers that nobody chose": {
+			mail(func(e *email) { e.MXLookup, e.DNS = true, &v1alpha1.DNSSettings{DNSSEC: v1alpha1.DNSSECRequire} }),
+			want{v1alpha1.ReasonInvalid, "`spec.email.dns.dnssec`", "Require needs `dns.resolvers`"},
+		},
+		"DNSSEC that is advised": {
+			mail(func(e *email) { e.MXLookup, e.DNS = true, &v1alpha1.DNSSettings{DNSSEC: "Advise"} }), ready,
+		},
+		"a signature by the sender's domain": {signed("example.com", "tocsin@Example.com"), ready},
+		"a signature by the domain above":    {signed("Example.com", "Tocsin <tocsin@alerts.example.com>"), ready},
+		"a signature for a domain beyond ASCII": {
+			signed("xn--kln-sna.example", "tocsin@köln.example"), ready,
+		},
+		"a signature by somebody else": {
+			signed("example.net", "tocsin@example.com"),
+			want{v1alpha1.ReasonInvalid, "`spec.email.dkim.domain`", "\"example.net\" is neither the domain of `sender`, \"example.com\", nor one above it"},
+		},
+		"a signature by the domain below": {
+			signed("alerts.example.com", "tocsin@example.com"),
+			want{v1alpha1.ReasonInvalid, "`spec.email.dkim.domain`", `"alerts.example.com" is neither`},
+		},
+		"a signature by a domain that ends alike": {
+			signed("ample.com", "tocsin@example.com"), want{v1alpha1.ReasonInvalid, "`spec.email.dkim.domain`", `"ample.com" is neither`},
+		},
+		"a signature by a top-level domain": {
+			signed("com", "tocsin@example.com"),
+			want{v1alpha1.ReasonInvalid, "`spec.email.dkim.domain`", `"com" is a top-level domain; right is "example.com"`},
+		},
+		"a login that shows itself without encryption": {
+			open("Plain", false), want{v1alpha1.ReasonInvalid, "`spec.email.auth.mechanism`", "Plain would show the login to whoever listens"},
+		},
+		"a token that shows itself without encryption": {
+			open("XOAUTH2", false), want{v1alpha1.ReasonInvalid, "`spec.email.auth.mechanism`", "XOAUTH2 would show the login"},
+		},
+		"a login that shows itself by consent":              {open("Login", true), ready},
+		"a login that shows nothing without encryption":     {open("SCRAM-SHA-256", false), ready},
+		"a login of the server's choice without encryption": {open("Auto", false), ready},
+		"a mechanism by name":                               {mail(func(e *email) { e.Auth = &v1alpha1.MailAuth{Mechanism: "Plain"} }), ready},
 
 		"a recipient that is none": {
 			mail(func(e *email) { e.Recipients = append(e.Recipients, "SOC. <soc@example.com") }),

@@ -137,7 +137,7 @@ func (c *conversation) describe(err error) string {
 		return newReply(said.Code, said.Msg, c.sender.secrets).String()
 	case errors.As(err, &lookup):
 		return lookup.Err
-	case errors.Is(err, errTooMuchSaid):
+	case c.conn != nil && c.conn.exceeded:
 		return errTooMuchSaid.Error()
 	case isTimeout(err):
 		return fmt.Sprintf("timed out after %s", c.sender.timeout)

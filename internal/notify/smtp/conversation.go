@@ -117,7 +117,10 @@ func (c *conversation) startTLS(encryption encryption) *failure {
 	}
 	// What was said in the open after the offer was taken up is not listened to (CVE-2011-0411).
 	c.client.Text = textproto.NewConn(c.stream)
-	return c.hello(stepStartTLS, c.helloAgain)
+	if encryption == always {
+		return c.hello(stepHello, c.helloAgain)
+	}
+	return c.hello(stepStartTLS, c.helloAgain) // a server that cannot go on is spoken to without
 }
 
 // handshake speaks TLS from now on.

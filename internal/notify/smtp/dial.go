@@ -25,6 +25,8 @@ type conn struct {
 	net.Conn
 	timeout time.Duration
 	unsaid  int
+	// exceeded: the server said more than that. Part of it may look like an answer; none is believed.
+	exceeded bool
 	// broken: reading or writing failed, so that there is nobody left to say goodbye to.
 	broken bool
 	// sendErr: not all that was written has left.
@@ -80,8 +82,8 @@ func (c *conn) allow(d time.Duration) {
 
 // Read implements net.Conn.
 func (c *conn) Read(p []byte) (int, error) {
-	if c.unsaid <= 0 {
-		c.broken = true
+	if c.exceeded || c.unsaid <= 0 {
+		c.broken, c.exceeded = true, true
 		return 0, errTooMuchSaid
 	}
 	n, err := c.Conn.Read(p[:min(len(p), c.unsaid)])
@@ -92,7 +94,7 @@ func (c *conn) Read(p []byte) (int, error) {
 
 // Write implements net.Conn.
 func (c *conn) Write(p []byte) (int, error) {
-	if c.unsaid <= 0 {
+	if c.exceeded || c.unsaid <= 0 {
 		// Nothing could be heard in answer.
 		return 0, errTooMuchSaid
 	}

@@ -20,21 +20,25 @@ import (
 // goroutines in it have. The scripted server's goroutines end when the client closes its connections, so each of these
 // tests is also one for leaks.
 
-func TestWhatServersDoWrong(t *testing.T) {
-	t.Parallel()
-	tests := map[string]struct {
-		script      fakesmtp.Script
-		to          []string
-		want        notify.Reason
-		wantMessage string
-		wantStates  []string
-	}{
+// fault is what a server does wrong, and what comes of it.
+type fault struct {
+	script      fakesmtp.Script
+	to          []string
+	want        notify.Reason
+	wantMessage string
+	wantStates  []string
+	// openOnly: encrypted, it is another fault.
+	openOnly bool
+}
+
+func faults() map[string]fault {
+	return map[string]fault{
 		"a server that does all right": {
 			want: notify.ReasonAccepted, wantMessage: "250 2.0.0 queued as FAKE1", wantStates: []string{"Accepted 250 2.0.0"},
 		},
 		"a server without EHLO is spoken to in the old way": {
 			script: fakesmtp.Script{fakesmtp.Ehlo: fakesmtp.Reply("500 what?")},
-			want:   notify.ReasonAccepted, wantStates: []string{"Accepted 250 2.0.0"},
+			want:   notify.ReasonAccepted, wantStates: []string{"Accepted 250 2.0.0"}, openOnly: true,
 		},
 
 		"a greeting that turns us away for now": {
@@ -228,23 +232,116 @@ func TestWhatServersDoWrong(t *testing.T) {
 			want:   notify.ReasonAccepted, wantStates: []string{"Accepted 250 2.0.0"},
 		},
 	}
-	for name, tc := range tests {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			synctest.Test(t, func(t *testing.T) {
-				result := send(t, scripted(t, fakesmtp.NewScript(tc.script)), alert(tc.to...))
-				checkReason(t, result, tc.want)
-				if !strings.Contains(result.Message, tc.wantMessage) {
-					t.Errorf("message is %q, want %q in it", result.Message, tc.wantMessage)
-				}
-				if got := states(result); !slices.Equal(got, tc.wantStates) {
-					t.Errorf("recipients are %q, want %q", got, tc.wantStates)
-				}
-				if result.Server != "mail.example:25" || result.TLS != "none" {
-					t.Errorf("server is %q and TLS %q", result.Server, result.TLS)
-				}
+}
+
+// ways are those in which a server can be spoken to.
+var ways = map[string]struct {
+	tls string
+	// over makes a server that does what the script says when it is spoken to in that way, and a sender that does so.
+	over func(testing.TB, fakesmtp.Script) (*smtp.Sender, *fakesmtp.ScriptServer)
+}{
+	"openly":                    {"none", openly},
+	"over implicit TLS":         {"TLS 1.3", overTLS},
+	"for the second time":       {"none", again},
+	"over STARTTLS, once again": {"TLS 1.3", againOverTLS},
+}
+
+func openly(t testing.TB, script fakesmtp.Script) (*smtp.Sender, *fakesmtp.ScriptServer) {
+	server := fakesmtp.NewScript(script)
+	return scripted(t, server), server
+}
+
+func overTLS(t testing.TB, script fakesmtp.Script) (*smtp.Sender, *fakesmtp.ScriptServer) {
+	server := fakesmtp.NewScript(with(script, fakesmtp.Connect,
+		fakesmtp.Then(fakesmtp.HandshakeWith(fakesmtp.ServerTLS(ca.Issue(fakesmtp.Always, "mail.example"))), at(script, fakesmtp.Connect))))
+	return newSender(t, smtp.Config{
+		Servers: []string{"mail.example"}, Port: 25, Timeout: stepTimeout, Dial: server.Dial,
+		TLS: smtp.TLS{Mode: v1alpha1.TLSRequired, Implicit: true, Roots: ca.Pool()},
+	}), server
+}
+
+// again is after a message that went well.
+func again(t testing.TB, script fakesmtp.Script) (*smtp.Sender, *fakesmtp.ScriptServer) {
+	return afterAMessage(t, secondTime(script), smtp.TLS{Mode: v1alpha1.TLSNone})
+}
+
+func againOverTLS(t testing.TB, script fakesmtp.Script) (*smtp.Sender, *fakesmtp.ScriptServer) {
+	greetsAgain := at(script, fakesmtp.Ehlo)
+	script = secondTime(script)
+	script[fakesmtp.StartTLS] = fakesmtp.EncryptWith(fakesmtp.ServerTLS(ca.Issue(fakesmtp.Always, "mail.example")))
+	offer := fakesmtp.Reply("250-fake.example", "250-STARTTLS", "250 8BITMIME")
+	script[fakesmtp.Ehlo] = fakesmtp.InTurn(offer, fakesmtp.AsItShould(fakesmtp.Ehlo), offer, greetsAgain)
+	return afterAMessage(t, script, smtp.TLS{Mode: v1alpha1.TLSRequired, Roots: ca.Pool()})
+}
+
+func afterAMessage(t testing.TB, script fakesmtp.Script, settings smtp.TLS) (*smtp.Sender, *fakesmtp.ScriptServer) {
+	pool := &smtp.Pool{}
+	t.Cleanup(pool.Close)
+	server := fakesmtp.NewScript(script)
+	sender := newSender(t, smtp.Config{
+		Servers: []string{"mail.example"}, Timeout: stepTimeout, Dial: server.Dial, TLS: settings, Pool: pool, Key: "channel@1",
+	})
+	checkReason(t, send(t, sender, alert()), notify.ReasonAccepted)
+	return sender, server
+}
+
+// secondTime goes wrong from the second time on. What goes wrong at the beginning of a connection begins one anew.
+func secondTime(script fakesmtp.Script) fakesmtp.Script {
+	later := fakesmtp.Script{}
+	for step, action := range script {
+		later[step] = fakesmtp.InTurn(fakesmtp.AsItShould(step), action)
+		if step == fakesmtp.Connect || step == fakesmtp.Ehlo || step == fakesmtp.Helo {
+			later[fakesmtp.Rset] = fakesmtp.Drop()
+		}
+		if step == fakesmtp.Helo || step == fakesmtp.Rset {
+			later[step] = action // is not said the first time
+		}
+	}
+	return later
+}
+
+func at(script fakesmtp.Script, step fakesmtp.Step) fakesmtp.Action {
+	if action, ok := script[step]; ok {
+		return action
+	}
+	return fakesmtp.AsItShould(step)
+}
+
+func with(script fakesmtp.Script, step fakesmtp.Step, action fakesmtp.Action) fakesmtp.Script {
+	changed := fakesmtp.Script{step: action}
+	for other, act := range script {
+		if other != step {
+			changed[other] = act
+		}
+	}
+	return changed
+}
+
+func TestWhatServersDoWrong(t *testing.T) {
+	t.Parallel()
+	for way, spoken := range ways {
+		for name, tc := range faults() {
+			if tc.openOnly && spoken.tls != "none" {
+				continue
+			}
+			t.Run(name+", "+way, func(t *testing.T) {
+				t.Parallel()
+				synctest.Test(t, func(t *testing.T) {
+					sender, _ := spoken.over(t, tc.script)
+					result := send(t, sender, alert(tc.to...))
+					checkReason(t, result, tc.want)
+					if !strings.Contains(result.Message, tc.wantMessage) {
+						t.Errorf("message is %q, want %q in it", result.Message, tc.wantMessage)
+					}
+					if got := states(result); !slices.Equal(got, tc.wantStates) {
+						t.Errorf("recipients are %q, want %q", got, tc.wantStates)
+					}
+					if result.Server != "mail.example:25" || result.TLS != spoken.tls && result.Recipients != nil {
+						t.Errorf("server is %q and TLS %q", result.Server, result.TLS)
+					}
+				})
 			})
-		})
+		}
 	}
 }
 
@@ -260,14 +357,40 @@ var hangs = map[fakesmtp.Step]notify.Reason{
 
 func TestSilenceEndsWithTheStepTimeout(t *testing.T) {
 	t.Parallel()
-	for step, want := range hangs {
-		t.Run(string(step), func(t *testing.T) {
+	for way, spoken := range ways {
+		for step, want := range hangs {
+			t.Run(string(step)+", "+way, func(t *testing.T) {
+				t.Parallel()
+				synctest.Test(t, func(t *testing.T) {
+					sender, _ := spoken.over(t, fakesmtp.Script{step: fakesmtp.Hang()})
+					limit := stepTimeout
+					if step == fakesmtp.Mail {
+						limit *= 2 // a connection that was used before is replaced by a fresh one, which hangs as well
+					}
+					result := sendWithin(t, limit, sender, alert())
+					checkReason(t, result, want)
+					if !strings.Contains(result.Message, "timed out after 30s") {
+						t.Errorf("message is %q", result.Message)
+					}
+				})
+			})
+		}
+	}
+}
+
+func TestSilenceAtTheHandshakeEndsWithTheStepTimeout(t *testing.T) {
+	t.Parallel()
+	for _, mode := range []v1alpha1.TLSMode{v1alpha1.TLSRequired, v1alpha1.TLSOpportunistic} {
+		t.Run(string(mode), func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
-				server := fakesmtp.NewScript(fakesmtp.Script{step: fakesmtp.Hang()})
-				result := sendWithin(t, stepTimeout, scripted(t, server), alert())
-				checkReason(t, result, want)
-				if !strings.Contains(result.Message, "timed out after 30s") {
+				server := fakesmtp.NewScript(fakesmtp.Script{fakesmtp.Connect: fakesmtp.Hang()})
+				sender := newSender(t, smtp.Config{
+					Servers: []string{"mail.example"}, Timeout: stepTimeout, Dial: server.Dial, TLS: smtp.TLS{Mode: mode, Implicit: true},
+				})
+				result := sendWithin(t, 2*stepTimeout, sender, alert())
+				checkReason(t, result, notify.ReasonTimeout)
+				if !strings.Contains(result.Message, "TLS: timed out after 30s") {
 					t.Errorf("message is %q", result.Message)
 				}
 			})
@@ -348,19 +471,38 @@ func TestDiallingEndsWithTheStepTimeout(t *testing.T) {
 
 func TestCancellingStopsAtOnce(t *testing.T) {
 	t.Parallel()
-	for step := range hangs {
-		t.Run(string(step), func(t *testing.T) {
-			t.Parallel()
-			want := notify.ReasonCancelled
-			if step == fakesmtp.FinalDot {
-				want = notify.ReasonUnknown // to call it cancelled would be to say that it was not sent
-			}
-			synctest.Test(t, func(t *testing.T) {
-				server := fakesmtp.NewScript(fakesmtp.Script{step: fakesmtp.Hang()})
-				checkCancel(t, scripted(t, server), want)
+	for way, spoken := range ways {
+		for step := range hangs {
+			t.Run(string(step)+", "+way, func(t *testing.T) {
+				t.Parallel()
+				want := notify.ReasonCancelled
+				if step == fakesmtp.FinalDot {
+					want = notify.ReasonUnknown // to call it cancelled would be to say that it was not sent
+				}
+				synctest.Test(t, func(t *testing.T) {
+					sender, _ := spoken.over(t, fakesmtp.Script{step: fakesmtp.Hang()})
+					checkCancel(t, sender, want)
+				})
 			})
-		})
+		}
 	}
+	t.Run("RSET", func(t *testing.T) {
+		t.Parallel()
+		synctest.Test(t, func(t *testing.T) {
+			sender, _ := again(t, fakesmtp.Script{fakesmtp.Rset: fakesmtp.Hang()})
+			checkCancel(t, sender, notify.ReasonCancelled)
+		})
+	})
+	t.Run("implicit TLS", func(t *testing.T) {
+		t.Parallel()
+		synctest.Test(t, func(t *testing.T) {
+			server := fakesmtp.NewScript(fakesmtp.Script{fakesmtp.Connect: fakesmtp.Hang()})
+			sender := newSender(t, smtp.Config{
+				Servers: []string{"mail.example"}, Timeout: stepTimeout, Dial: server.Dial, TLS: smtp.TLS{Implicit: true},
+			})
+			checkCancel(t, sender, notify.ReasonCancelled)
+		})
+	})
 	t.Run("connecting", func(t *testing.T) {
 		t.Parallel()
 		synctest.Test(t, func(t *testing.T) {

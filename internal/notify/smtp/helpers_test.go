@@ -21,6 +21,9 @@ import (
 // stepTimeout is the step timeout of scripted conversations. Their clock is not the machine's: no test waits for it.
 const stepTimeout = 30 * time.Second
 
+// ca vouches for the servers that are to be trusted.
+var ca = fakesmtp.NewCA("Fake Root CA")
+
 // dialFunc is a Config.Dial.
 type dialFunc = func(ctx context.Context, network, address string) (net.Conn, error)
 

@@ -3,15 +3,12 @@
 package smtp_test
 
 import (
-	"crypto/tls"
 	"encoding/base64"
 	"fmt"
-	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
 
-	"github.com/tocsin-dev/tocsin/api/v1alpha1"
 	"github.com/tocsin-dev/tocsin/internal/notify"
 	"github.com/tocsin-dev/tocsin/internal/notify/smtp"
 	"github.com/tocsin-dev/tocsin/internal/testkit/fakesmtp"
@@ -265,100 +262,5 @@ func checkSecret(t *testing.T, text string) {
 				t.Errorf("%q is in %s", part, text)
 			}
 		}
-	}
-}
-
-func TestTLS(t *testing.T) {
-	t.Parallel()
-	offers := fakesmtp.Reply("250-fake.example", "250-STARTTLS", "250 8BITMIME")
-	tests := map[string]struct {
-		mode        v1alpha1.TLSMode
-		script      fakesmtp.Script
-		want        string
-		wantMessage string
-		connections int
-	}{
-		"offered by a server that nobody vouches for, it is used": {
-			script: fakesmtp.Script{fakesmtp.Ehlo: offers}, want: "TLS 1.3", wantMessage: "250 2.0.0", connections: 1},
-		"of the oldest version that protects, it is used": {
-			script: fakesmtp.Script{fakesmtp.Ehlo: offers, fakesmtp.StartTLS: fakesmtp.Encrypt(tls.VersionTLS12)},
-			want:   "TLS 1.2", wantMessage: "250 2.0.0", connections: 1},
-		"of a version too old to protect, mail goes without": {
-			script: fakesmtp.Script{fakesmtp.Ehlo: offers, fakesmtp.StartTLS: fakesmtp.Encrypt(tls.VersionTLS11)},
-			want:   "none", wantMessage: "not encrypted (STARTTLS: ", connections: 2},
-		"what was said before the handshake is not believed after it": {
-			script: fakesmtp.Script{fakesmtp.Ehlo: offers, fakesmtp.StartTLS: fakesmtp.Then(
-				fakesmtp.Raw("220 ready\r\n421 go away\r\n"), fakesmtp.Handshake(tls.VersionTLS13))},
-			want: "TLS 1.3", wantMessage: "250 2.0.0", connections: 1},
-		"not offered, it is not": {
-			script: fakesmtp.Script{}, want: "none", wantMessage: "250 2.0.0", connections: 1},
-		"None means never": {
-			mode: v1alpha1.TLSNone, script: fakesmtp.Script{fakesmtp.Ehlo: offers}, want: "none", wantMessage: "250 2.0.0", connections: 1},
-		"refused after all, mail goes without": {
-			script: fakesmtp.Script{fakesmtp.Ehlo: offers, fakesmtp.StartTLS: fakesmtp.Reply("454 4.7.0 not now")},
-			want:   "none", wantMessage: "not encrypted (STARTTLS: 454 4.7.0 not now); 250 2.0.0", connections: 2},
-		"hung up on, mail goes without": {
-			script: fakesmtp.Script{fakesmtp.Ehlo: offers, fakesmtp.StartTLS: fakesmtp.Drop()},
-			want:   "none", wantMessage: "not encrypted (STARTTLS: the server closed the connection); ", connections: 2},
-		"answered by nonsense, mail goes without": {
-			script: fakesmtp.Script{fakesmtp.Ehlo: offers, fakesmtp.StartTLS: fakesmtp.Reply("220 ready", "I meant: no")},
-			want:   "none", wantMessage: "not encrypted (STARTTLS: the server agreed to STARTTLS, but does not speak TLS then); ", connections: 2},
-		"answered by silence, mail goes without": {
-			script: fakesmtp.Script{fakesmtp.Ehlo: offers, fakesmtp.StartTLS: fakesmtp.Then(fakesmtp.Reply("220 ready"), fakesmtp.Hang())},
-			want:   "none", wantMessage: "not encrypted (STARTTLS: timed out after 30s); ", connections: 2},
-		"broken in the first command on it, mail goes without": {
-			script: fakesmtp.Script{fakesmtp.Ehlo: fakesmtp.InTurn(offers, fakesmtp.Drop(), offers)},
-			want:   "none", wantMessage: "not encrypted (STARTTLS: the server closed the connection); ", connections: 2},
-	}
-	for name, tc := range tests {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			synctest.Test(t, func(t *testing.T) {
-				server := fakesmtp.NewScript(tc.script)
-				sender := newSender(t, smtp.Config{
-					Servers: []string{"mail.example"}, TLS: smtp.TLS{Mode: tc.mode}, Timeout: stepTimeout, Dial: server.Dial,
-				})
-				result := send(t, sender, alert())
-				checkReason(t, result, notify.ReasonAccepted)
-				if result.TLS != tc.want || !strings.HasPrefix(result.Message, tc.wantMessage) {
-					t.Errorf("TLS is %q, message %q", result.TLS, result.Message)
-				}
-				if got := server.Connections(); got != tc.connections {
-					t.Errorf("%d connections, want %d", got, tc.connections)
-				}
-				if tc.mode == v1alpha1.TLSNone && slices.Contains(server.Heard(), "STARTTLS") {
-					t.Error("STARTTLS was said")
-				}
-			})
-		})
-	}
-}
-
-func TestFailedTLSDoesNotExposeThePassword(t *testing.T) {
-	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		server := fakesmtp.NewScript(fakesmtp.Script{
-			fakesmtp.Ehlo:     fakesmtp.Reply("250-fake.example", "250-STARTTLS", "250 AUTH PLAIN LOGIN"),
-			fakesmtp.StartTLS: fakesmtp.Reply("454 4.7.0 not now"),
-		})
-		sender := newSender(t, smtp.Config{Servers: []string{"mail.example"}, Login: credentials(), Dial: server.Dial})
-		result := send(t, sender, alert())
-		checkReason(t, result, notify.ReasonPlainTextLoginRefused)
-		if !strings.Contains(result.Message, "not encrypted (STARTTLS: 454 4.7.0 not now); login: ") {
-			t.Errorf("message is %q", result.Message)
-		}
-		if heard := strings.Join(server.Heard(), "\n"); strings.Contains(heard, "AUTH") {
-			t.Errorf("the server heard\n%s", heard)
-		}
-	})
-}
-
-func TestMailOverTLSArrives(t *testing.T) {
-	t.Parallel()
-	server := fakesmtp.Start(t, fakesmtp.Options{StartTLS: true})
-	result := send(t, newSender(t, serverOf(server)), longAlert())
-	checkReason(t, result, notify.ReasonAccepted)
-	if messages := server.Messages(); len(messages) != 1 || !messages[0].TLS {
-		t.Errorf("messages: %+v", messages)
 	}
 }

@@ -146,9 +146,9 @@ func explainChain(leaf *x509.Certificate, err error) error {
 		if unknown.Cert != nil {
 			untrusted = unknown.Cert
 		}
-		if untrusted.Issuer.String() == untrusted.Subject.String() {
+		if issuer := leaf.Issuer.String(); untrusted.Equal(leaf) && issuer == leaf.Subject.String() {
 			return fmt.Errorf("the server's certificate is vouched for by nobody but itself (%s): "+
-				"put it, or that of a CA that issues a new one, where `tls.caRef` points to", shown(untrusted.Issuer.String()))
+				"put it, or that of a CA that issues a new one, where `tls.caRef` points to", shown(issuer))
 		}
 		return fmt.Errorf("the server's certificate was issued by %s, which is not trusted: "+
 			"put the certificate of that CA where `tls.caRef` points to", shown(untrusted.Issuer.String()))

@@ -3,6 +3,7 @@
 package fakesmtp
 
 import (
+	"crypto"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
@@ -29,11 +30,7 @@ type CA struct {
 
 // NewCA makes an authority of that name.
 func NewCA(name string) *CA {
-	template := &x509.Certificate{
-		Subject: pkix.Name{CommonName: name}, NotBefore: longAgo, NotAfter: Always,
-		IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign,
-	}
-	key := newKey()
+	template, key := authority(name, Always), newKey()
 	return &CA{certificate: sign(template, template, key, key), key: key}
 }
 
@@ -46,6 +43,22 @@ func (ca *CA) Pool() *x509.CertPool {
 
 // Certificate is the authority's own.
 func (ca *CA) Certificate() *x509.Certificate { return ca.certificate }
+
+// Key is the authority's own.
+func (ca *CA) Key() crypto.Signer { return ca.key }
+
+// Intermediate makes an authority below this one, that ends at that time.
+func (ca *CA) Intermediate(name string, end time.Time) *CA {
+	key := newKey()
+	return &CA{certificate: sign(authority(name, end), ca.certificate, key, ca.key), key: key}
+}
+
+func authority(name string, end time.Time) *x509.Certificate {
+	return &x509.Certificate{
+		Subject: pkix.Name{CommonName: name}, NotBefore: longAgo, NotAfter: end,
+		IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign,
+	}
+}
 
 // Issue makes a certificate for a server or a client of those names, which may be IP addresses, that ends at that time. It
 // comes with that of the authority, as DANE-TA needs it.

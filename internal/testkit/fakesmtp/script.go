@@ -150,6 +150,10 @@ func EncryptWith(config *tls.Config) Action {
 func HandshakeWith(config *tls.Config) Action {
 	return func(s *Session) {
 		encrypted := tls.Server(s.conn, config)
+		if encrypted.HandshakeContext(context.Background()) != nil {
+			s.close()
+			return
+		}
 		s.conn, s.in = encrypted, bufio.NewReader(encrypted)
 	}
 }

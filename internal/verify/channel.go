@@ -1,0 +1,108 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package verify
+
+import (
+	"errors"
+	"fmt"
+	"net/mail"
+	"net/netip"
+	"slices"
+	"strings"
+
+	"golang.org/x/net/idna"
+
+	"github.com/tocsin-dev/tocsin/api/v1alpha1"
+	"github.com/tocsin-dev/tocsin/internal/status"
+)
+
+// Channel says whether a channel can be used, as far as its spec alone tells.
+func Channel(spec *v1alpha1.NotificationChannelSpec) status.Verdict {
+	findings := []finding{
+		notImplemented(spec.Type == v1alpha1.ChannelSMS, "spec.sms"),
+		notImplemented(spec.Type == v1alpha1.ChannelExec, "spec.exec"),
+	}
+	if spec.Email != nil {
+		findings = append(findings, email(spec.Email)...)
+	}
+	v := verdict(findings, "the channel can be used")
+	if v.Ready && spec.Suspend {
+		return status.Verdict{Reason: v1alpha1.ReasonSuspended, Message: "`spec.suspend` is true: deliveries are held back"}
+	}
+	return v
+}
+
+func email(e *v1alpha1.EmailChannel) []finding {
+	return []finding{
+		addresses("spec.email.recipients", e.Recipients),
+		addresses("spec.email.sender", []v1alpha1.MailAddress{e.Sender}),
+		template("spec.email.subject", e.Subject),
+		template("spec.email.message", e.Message),
+		invalid("spec.email.servers", domains(&e.MailTransport)),
+		invalid("spec.email.dns.dnssec", validated(e.DNS)),
+		invalid("spec.email.auth.mechanism", hidden(&e.MailTransport)),
+		invalid("spec.email.dkim.domain", aligned(e.DKIM, e.Sender)),
+	}
+}
+
+// domains refuses addresses where domains are looked up.
+func domains(t *v1alpha1.MailTransport) error {
+	if !t.MXLookup {
+		return nil
+	}
+	for _, server := range t.Servers {
+		literal := strings.TrimSuffix(strings.TrimPrefix(string(server), "["), "]")
+		if _, err := netip.ParseAddr(literal); err == nil {
+			return fmt.Errorf("holds %q, which is an address and has no MX records; name the domain that mail is for, or leave `mxLookup` out",
+				server)
+		}
+	}
+	return nil
+}
+
+// validated refuses to require DNSSEC of resolvers that nobody chose: what they say about signatures proves nothing.
+func validated(dns *v1alpha1.DNSSettings) error {
+	if dns == nil || dns.DNSSEC != v1alpha1.DNSSECRequire || len(dns.Resolvers) > 0 {
+		return nil
+	}
+	return errors.New("Require needs `dns.resolvers`: name resolvers that validate and that you reach by a way nobody can tamper with, " +
+		"such as one beside the manager")
+}
+
+// exposing are the mechanisms that show the password or the token to whoever listens on an open connection.
+var exposing = []v1alpha1.AuthMechanism{"Plain", "Login", "XOAUTH2"}
+
+// hidden refuses a login that could never be made, as its mechanism needs encryption and there is none.
+func hidden(t *v1alpha1.MailTransport) error {
+	if t.Auth == nil || t.Auth.AllowUnencrypted || t.TLS == nil || t.TLS.Mode != v1alpha1.TLSNone ||
+		!slices.Contains(exposing, t.Auth.Mechanism) {
+		return nil
+	}
+	return fmt.Errorf("%s would show the login to whoever listens, as `tls.mode` is None; set it to Required or Opportunistic, choose "+
+		"another mechanism, or allow it by `auth.allowUnencrypted`", t.Auth.Mechanism)
+}
+
+// aligned refuses a signature that says nothing about the sender (DMARC; RFC 7489, 3.1.1).
+func aligned(dkim *v1alpha1.DKIMSettings, sender v1alpha1.MailAddress) error {
+	if dkim == nil {
+		return nil
+	}
+	parsed, err := mail.ParseAddress(string(sender))
+	if err != nil {
+		return nil // the sender is refused already
+	}
+	from, err := idna.Lookup.ToASCII(domain(parsed.Address))
+	if err != nil {
+		return nil
+	}
+	from = strings.ToLower(from)
+	signer := strings.ToLower(dkim.Domain)
+	switch {
+	case !strings.Contains(signer, "."):
+		return fmt.Errorf("%q is a top-level domain; right is %q", dkim.Domain, from)
+	case from != signer && !strings.HasSuffix(from, "."+signer):
+		return fmt.Errorf("%q is neither the domain of `sender`, %q, nor one above it, so that the signature would not speak for the sender; "+
+			"right is %q", dkim.Domain, from, from)
+	}
+	return nil
+}
