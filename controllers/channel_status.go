@@ -54,8 +54,8 @@ func judgeChannel(channel *v1alpha1.NotificationChannel, g gathered, now time.Ti
 		if now.After(certificate.NotAfter) {
 			reason = v1alpha1.ReasonCertificateExpired
 		}
-		return status.Verdict{Reason: reason, Message: fmt.Sprintf("`spec.email.tls.clientCertificateRef`: the certificate in Secret %q %s; "+
-			"put one that is valid there", channel.Spec.Email.TLS.ClientCertificateRef.Name, tlsconfig.Validity(certificate, now))}
+		return status.Verdict{Reason: reason, Message: fmt.Sprintf("`spec.email.tls.clientCertificateRef`: the certificate in Secret %q "+
+			"%s; put one that is valid there", channel.Spec.Email.TLS.ClientCertificateRef.Name, tlsconfig.Validity(certificate, now))}
 	}
 	return verdict
 }

@@ -136,20 +136,20 @@ func (r *reading) login(ctx context.Context, field string, auth *v1alpha1.MailAu
 	if !ok {
 		return nil
 	}
-	secret, kind := corev1.BasicAuthPasswordKey, "a Secret of type "+string(corev1.SecretTypeBasicAuth)
+	proof, kind := corev1.BasicAuthPasswordKey, "a Secret of type "+string(corev1.SecretTypeBasicAuth)
 	if auth.Mechanism == "XOAUTH2" {
-		secret, kind = tokenKey, "a Secret for XOAUTH2"
+		proof, kind = tokenKey, "a Secret for XOAUTH2"
 	}
-	for _, key := range []string{corev1.BasicAuthUsernameKey, secret} {
+	for _, key := range []string{corev1.BasicAuthUsernameKey, proof} {
 		if len(data[key]) == 0 {
 			r.refuse(v1alpha1.ReasonSecretInvalid, field, "Secret %q lacks the key %q, or it is empty; %s has the keys %s and %s",
-				auth.SecretRef.Name, key, kind, corev1.BasicAuthUsernameKey, secret)
+				auth.SecretRef.Name, key, kind, corev1.BasicAuthUsernameKey, proof)
 			return nil
 		}
 	}
 	return &smtp.Login{
 		Mechanism: auth.Mechanism, AllowUnencrypted: auth.AllowUnencrypted,
-		Username: string(data[corev1.BasicAuthUsernameKey]), Password: string(data[secret]),
+		Username: string(data[corev1.BasicAuthUsernameKey]), Password: string(data[proof]),
 	}
 }
 

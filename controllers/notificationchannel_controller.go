@@ -68,15 +68,21 @@ func (r *ChannelReconciler) gather(ctx context.Context, channel *v1alpha1.Notifi
 	if channel.Spec.Email == nil || verify.Channel(&channel.Spec).Stalled {
 		return g, nil
 	}
-	if _, g.settings = r.Senders.with(channel, Secrets{}); g.settings != nil {
-		return g, nil
-	}
-	if g.secrets, err = r.Senders.credentials.Read(ctx, channel); err != nil {
-		g.credentials = asCredentialsError(err)
-	} else if _, err = r.Senders.with(channel, g.secrets); err != nil {
-		g.credentials = &CredentialsError{Reason: v1alpha1.ReasonSecretInvalid, Message: "`spec.email`: " + err.Error()}
+	if _, g.settings = r.Senders.with(channel, Secrets{}); g.settings == nil {
+		g.secrets, g.credentials = r.secrets(ctx, channel)
 	}
 	return g, nil
+}
+
+func (r *ChannelReconciler) secrets(ctx context.Context, channel *v1alpha1.NotificationChannel) (Secrets, *CredentialsError) {
+	secrets, err := r.Senders.credentials.Read(ctx, channel)
+	if err != nil {
+		return secrets, asCredentialsError(err)
+	}
+	if _, err := r.Senders.with(channel, secrets); err != nil {
+		return secrets, &CredentialsError{Reason: v1alpha1.ReasonSecretInvalid, Message: "`spec.email`: " + err.Error()}
+	}
+	return secrets, nil
 }
 
 func (r *ChannelReconciler) fallback(ctx context.Context, channel *v1alpha1.NotificationChannel) (*v1alpha1.NotificationChannel, error) {

@@ -35,7 +35,7 @@ type Senders struct {
 func NewSenders(live client.Reader, helloName string) Senders {
 	return Senders{
 		credentials: Credentials{Reader: live}, helloName: helloName,
-		pool: &smtp.Pool{}, resolvers: &resolvers{known: map[string]*mx.Resolver{}},
+		pool: &smtp.Pool{}, resolvers: newResolvers(),
 	}
 }
 
@@ -72,13 +72,10 @@ func (s Senders) with(channel *v1alpha1.NotificationChannel, secrets Secrets) (n
 	email := channel.Spec.Email
 	config := smtp.Config{
 		HelloName: s.helloName,
-		TLS: smtp.TLS{
-			Implicit: email.Port != nil && *email.Port == implicitPort,
-			Roots:    secrets.Roots, Certificate: secrets.Certificate,
-		},
-		Login: secrets.Login,
-		Pool:  s.pool,
-		Key:   fmt.Sprintf("%s@%s", channel.UID, revision(channel, secrets.Version)),
+		TLS:       tlsOf(&email.MailTransport, secrets),
+		Login:     secrets.Login,
+		Pool:      s.pool,
+		Key:       fmt.Sprintf("%s@%s", channel.UID, revision(channel, secrets.Version)),
 	}
 	for _, server := range email.Servers {
 		config.Servers = append(config.Servers, string(server))
@@ -88,13 +85,6 @@ func (s Senders) with(channel *v1alpha1.NotificationChannel, secrets Secrets) (n
 	}
 	if timeout, err := email.Timeout.Duration(); err == nil {
 		config.Timeout = timeout
-	}
-	if t := email.TLS; t != nil {
-		config.TLS.Mode, config.TLS.MinVersion = t.Mode, tlsconfig.MinVersion(t.MinVersion)
-		if t.Implicit != nil {
-			config.TLS.Implicit = *t.Implicit
-		}
-		config.TLS.Implicit = config.TLS.Implicit && t.Mode != v1alpha1.TLSNone
 	}
 	if email.MXLookup {
 		resolver, err := s.resolvers.of(email.DNS, config.Timeout)
@@ -107,6 +97,21 @@ func (s Senders) with(channel *v1alpha1.NotificationChannel, secrets Secrets) (n
 		config.DKIM = &smtp.DKIM{Domain: email.DKIM.Domain, Selector: email.DKIM.Selector, Key: secrets.DKIMKey}
 	}
 	return smtp.New(config)
+}
+
+func tlsOf(t *v1alpha1.MailTransport, secrets Secrets) smtp.TLS {
+	result := smtp.TLS{
+		Implicit: t.Port != nil && *t.Port == implicitPort,
+		Roots:    secrets.Roots, Certificate: secrets.Certificate,
+	}
+	if settings := t.TLS; settings != nil {
+		result.Mode, result.MinVersion = settings.Mode, tlsconfig.MinVersion(settings.MinVersion)
+		if settings.Implicit != nil {
+			result.Implicit = *settings.Implicit
+		}
+		result.Implicit = result.Implicit && settings.Mode != v1alpha1.TLSNone
+	}
+	return result
 }
 
 // revision of a channel: it changes with the spec and with the Secrets it names.
@@ -125,6 +130,8 @@ type resolvers struct {
 	mu    sync.Mutex
 	known map[string]*mx.Resolver
 }
+
+func newResolvers() *resolvers { return &resolvers{known: map[string]*mx.Resolver{}} }
 
 func (r *resolvers) of(settings *v1alpha1.DNSSettings, timeout time.Duration) (*mx.Resolver, error) {
 	options := mx.Options{Timeout: timeout}

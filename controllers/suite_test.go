@@ -32,7 +32,7 @@ var k8s *cluster.Cluster
 func TestMain(m *testing.M) {
 	os.Exit(cluster.Main(m, func(c *cluster.Cluster) (func(), error) {
 		k8s = c
-		ctrl.SetLogger(zap.New(zap.UseDevMode(true), zap.WriteTo(os.Stderr)))
+		ctrl.SetLogger(zap.New(zap.UseDevMode(true), zap.WriteTo(overheard.writer(os.Stderr))))
 		mgr, err := ctrl.NewManager(c.Config, ctrl.Options{
 			Scheme: cluster.Scheme(), Metrics: server.Options{BindAddress: "0"},
 		})

@@ -30,6 +30,7 @@ func addKnownTypes(scheme *runtime.Scheme) error {
 		&NotificationCondition{}, &NotificationConditionList{},
 		&NotificationChannel{}, &NotificationChannelList{},
 		&Notification{}, &NotificationList{},
+		&NotificationFilter{}, &NotificationFilterList{},
 	)
 	metav1.AddToGroupVersion(scheme, GroupVersion)
 	return nil

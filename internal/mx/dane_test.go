@@ -192,16 +192,28 @@ func TestDANEInAHandshake(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			here, there := net.Pipe()
-			defer here.Close()
+			listener, err := net.Listen("tcp", "127.0.0.1:0")
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer listener.Close()
 			go func() {
-				defer there.Close()
+				conn, err := listener.Accept()
+				if err != nil {
+					return
+				}
+				defer conn.Close()
 				pair := tls.Certificate{Certificate: [][]byte{leaf.Raw}, PrivateKey: leaf.key}
-				_ = tls.Server(there, &tls.Config{Certificates: []tls.Certificate{pair}}).HandshakeContext(t.Context())
+				_ = tls.Server(conn, &tls.Config{Certificates: []tls.Certificate{pair}}).HandshakeContext(t.Context())
 			}()
+			conn, err := net.Dial("tcp", listener.Addr().String())
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer conn.Close()
 			h := mx.Host{Name: "mx.example.com", TLSA: []mx.TLSA{tc.record}}
 			config := &tls.Config{ServerName: h.Name, InsecureSkipVerify: true, VerifyConnection: h.VerifyDANE}
-			if err := tls.Client(here, config).HandshakeContext(t.Context()); (err == nil) != tc.want {
+			if err := tls.Client(conn, config).HandshakeContext(t.Context()); (err == nil) != tc.want {
 				t.Errorf("handshake: %v, want it to succeed: %v", err, tc.want)
 			}
 		})

@@ -111,10 +111,10 @@ func TestTLSA(t *testing.T) {
 	t.Parallel()
 	const aliased = "mx.example.com. CNAME real.example."
 	found := mx.Host{Name: "mx.example.com", Addresses: addrs("192.0.2.1"), Authenticated: true, TLSRequired: true, TLSA: []mx.TLSA{tlsa(3, 1, 1)}}
-	none, plain, real, onlyTLS := found, found, found, found
+	none, plain, aliasOf, onlyTLS := found, found, found, found
 	none.TLSRequired, none.TLSA, onlyTLS.TLSA = false, nil, nil
 	plain.TLSRequired, plain.TLSA, plain.Authenticated = false, nil, false
-	real.Name = "real.example"
+	aliasOf.Name = "real.example"
 	for name, tc := range map[string]struct {
 		changes zone
 		port    int
@@ -141,7 +141,7 @@ func TestTLSA(t *testing.T) {
 		"under the name that the host is an alias of": {
 			changes: zone{"mx.example.com A": records(aliased, "real.example. A 192.0.2.1"),
 				"_25._tcp.real.example TLSA": records("_25._tcp.real.example. TLSA 3 1 1 " + digest)},
-			want: real,
+			want: aliasOf,
 		},
 		"under the name of the alias only": {
 			changes: zone{"mx.example.com A": records(aliased, "real.example. A 192.0.2.1")},

@@ -47,3 +47,11 @@ func (e *Error) Error() string {
 func (e *Error) Temporary() bool {
 	return e.Reason == Failed || e.Reason == Bogus || e.Reason == NotAuthenticated
 }
+
+// graver is the error to tell of two, of which the first may be nil: forged answers come before all else.
+func graver(a, b *Error) *Error {
+	if a == nil || b.Reason == Bogus && !a.final {
+		return b
+	}
+	return a
+}

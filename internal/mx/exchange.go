@@ -22,15 +22,15 @@ const (
 	maxStray = 100
 )
 
-// ask asks one question, or remembers the answer. Its error is an *Error.
-func (l *lookup) ask(ctx context.Context, name string, kind uint16) (answer, error) {
+// ask asks one question, or remembers the answer.
+func (l *lookup) ask(ctx context.Context, name string, kind uint16) (answer, *Error) {
 	q := question{name: name, kind: kind}
 	if a, ok := l.cache.get(q); ok {
 		return a, nil
 	}
-	a, err := l.askServers(ctx, q)
-	if err != nil {
-		return answer{}, err
+	a, failure := l.askServers(ctx, q)
+	if failure != nil {
+		return answer{}, failure
 	}
 	if l.require && !a.authenticated {
 		return answer{}, &Error{Reason: NotAuthenticated, Domain: name, Message: fmt.Sprintf(
@@ -41,7 +41,7 @@ func (l *lookup) ask(ctx context.Context, name string, kind uint16) (answer, err
 }
 
 // askServers asks one after the other. Who does not answer in time is asked a second time in the end, as datagrams get lost.
-func (l *lookup) askServers(ctx context.Context, q question) (answer, error) {
+func (l *lookup) askServers(ctx context.Context, q question) (answer, *Error) {
 	n := len(l.servers)
 	first := int(l.first.Load())
 	var turns []int
@@ -50,30 +50,33 @@ func (l *lookup) askServers(ctx context.Context, q question) (answer, error) {
 	}
 	var failure *Error
 	for turn := 0; turn < len(turns); turn++ {
-		a, err := l.askServer(ctx, l.servers[turns[turn]], q)
-		if err == nil && failure != nil && q.kind == dns.TypeTLSA && !a.authenticated {
-			// A resolver that does not validate cannot tell that there are no TLSA records.
-			return answer{}, failure
-		}
+		server := turns[turn]
+		a, err := l.askServer(ctx, l.servers[server], q)
 		if err == nil {
-			l.first.Store(int32(turns[turn])) //nolint:gosec // a channel names a handful of resolvers
+			if failure != nil && q.kind == dns.TypeTLSA && !a.authenticated {
+				// Who does not validate cannot prove that there are no TLSA records.
+				return answer{}, failure
+			}
+			l.first.Store(int32(server)) //nolint:gosec // a channel names a handful of resolvers
 			return a, nil
 		}
-		refused, ok := errors.AsType[*Error](err)
-		if !ok {
-			refused = &Error{Reason: Failed, Domain: q.name, Message: unanswered(l.servers[turns[turn]], err)}
-			if isTimeout(err) && turn < n {
-				turns = append(turns, turns[turn])
-			}
-		}
-		if failure == nil || refused.Reason == Bogus {
-			failure = refused
-		}
-		if refused.final || ctx.Err() != nil {
+		failure = graver(failure, l.failed(server, q, err))
+		if failure.final || ctx.Err() != nil {
 			break
+		}
+		if isTimeout(err) && turn < n {
+			turns = append(turns, server)
 		}
 	}
 	return answer{}, failure
+}
+
+// failed is what a server's error means.
+func (l *lookup) failed(server int, q question, err error) *Error {
+	if refused, ok := errors.AsType[*Error](err); ok {
+		return refused
+	}
+	return &Error{Reason: Failed, Domain: q.name, Message: unanswered(l.servers[server], err)}
 }
 
 // askServer asks one server by UDP and, when the answer does not fit, by TCP.

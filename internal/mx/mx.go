@@ -169,13 +169,13 @@ type lookup struct {
 }
 
 func (l *lookup) hosts(ctx context.Context) ([]Host, error) {
-	answer, err := l.ask(ctx, l.domain, dns.TypeMX)
-	if err != nil {
-		return nil, err
+	answer, failure := l.ask(ctx, l.domain, dns.TypeMX)
+	if failure != nil {
+		return nil, failure
 	}
-	targets, err := l.targets(answer)
-	if err != nil {
-		return nil, err
+	targets, failure := l.targets(answer)
+	if failure != nil {
+		return nil, failure
 	}
 	hosts := make([]Host, len(targets))
 	var wg sync.WaitGroup
@@ -190,7 +190,7 @@ func (l *lookup) hosts(ctx context.Context) ([]Host, error) {
 }
 
 // targets are the names of the hosts in the order in which to try them.
-func (l *lookup) targets(answer answer) ([]string, error) {
+func (l *lookup) targets(answer answer) ([]string, *Error) {
 	switch {
 	case answer.nonexistent:
 		return nil, &Error{Reason: NotFound, Domain: l.domain, Message: "the domain does not exist"}
@@ -230,19 +230,18 @@ func (l *lookup) noneUsable(hosts []Host) error {
 
 // host looks up all there is to know about one of the domain's hosts.
 func (l *lookup) host(ctx context.Context, target string, mx answer) Host {
-	addresses, canonical, authenticated, err := l.addresses(ctx, target)
-	if err != nil {
-		return Host{Name: target, Err: err}
+	found, failure := l.addresses(ctx, target)
+	if failure != nil {
+		return Host{Name: target, Err: failure}
 	}
-	h := Host{Name: target, Addresses: addresses, Authenticated: mx.authenticated && authenticated}
+	h := Host{Name: target, Addresses: found.addresses, Authenticated: mx.authenticated && found.authenticated}
 	if !h.Authenticated {
 		return h
 	}
-	bases := []string{canonical, target}
-	for _, base := range slices.Compact(bases) {
-		tlsa, err := l.ask(ctx, fmt.Sprintf("_%d._tcp.%s", l.port, base), dns.TypeTLSA)
-		if err != nil {
-			return Host{Name: target, Err: err}
+	for _, base := range slices.Compact([]string{found.name, target}) {
+		tlsa, failure := l.ask(ctx, fmt.Sprintf("_%d._tcp.%s", l.port, base), dns.TypeTLSA)
+		if failure != nil {
+			return Host{Name: target, Err: failure}
 		}
 		if tlsa.authenticated && tlsa.records > 0 {
 			h.Name, h.TLSRequired, h.TLSA = base, true, tlsa.tlsa
@@ -255,34 +254,33 @@ func (l *lookup) host(ctx context.Context, target string, mx answer) Host {
 
 // addresses of a host, and the name that they belong to in the end. One of the two kinds will do where the other cannot be
 // had, unless somebody forges answers.
-func (l *lookup) addresses(ctx context.Context, name string) (all []netip.Addr, canonical string, authenticated bool, err error) {
+func (l *lookup) addresses(ctx context.Context, name string) (answer, *Error) {
 	kinds := []uint16{dns.TypeA, dns.TypeAAAA}
-	answers, errs := make([]answer, len(kinds)), make([]error, len(kinds))
+	answers, failures := make([]answer, len(kinds)), make([]*Error, len(kinds))
 	var wg sync.WaitGroup
 	for i, kind := range kinds {
-		wg.Go(func() { answers[i], errs[i] = l.ask(ctx, name, kind) })
+		wg.Go(func() { answers[i], failures[i] = l.ask(ctx, name, kind) })
 	}
 	wg.Wait()
-	canonical, authenticated = name, true
+	all := answer{name: name, authenticated: true}
+	var failure *Error
 	for i, a := range answers {
-		if errs[i] != nil {
-			if e, ok := errors.AsType[*Error](errs[i]); err == nil || ok && e.Reason == Bogus {
-				err = errs[i]
-			}
+		if failures[i] != nil {
+			failure = graver(failure, failures[i])
 			continue
 		}
-		authenticated = authenticated && a.authenticated
+		all.authenticated = all.authenticated && a.authenticated
 		if len(a.addresses) > 0 {
-			all, canonical = append(all, a.addresses...), a.name
+			all.name, all.addresses = a.name, append(all.addresses, a.addresses...)
 		}
 	}
-	if e, ok := errors.AsType[*Error](err); ok && (e.Reason == Bogus || len(all) == 0) {
-		return nil, "", false, err
+	switch none := len(all.addresses) == 0; {
+	case failure != nil && (none || failure.Reason == Bogus):
+		return answer{}, failure
+	case none:
+		return answer{}, &Error{Reason: NotFound, Domain: name, Message: "the host has no address"}
 	}
-	if len(all) == 0 {
-		return nil, "", false, &Error{Reason: NotFound, Domain: name, Message: "the host has no address"}
-	}
-	return all, canonical, authenticated, nil
+	return all, nil
 }
 
 // literal reads a domain that is an address, bare or in brackets.

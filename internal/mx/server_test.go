@@ -3,10 +3,12 @@
 package mx_test
 
 import (
+	"errors"
 	"net"
 	"slices"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -52,14 +54,7 @@ type resolver struct {
 
 func startResolver(t *testing.T, validates bool, z zone) *resolver {
 	t.Helper()
-	packets, err := net.ListenPacket("udp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	streams, err := net.Listen("tcp", packets.LocalAddr().String())
-	if err != nil {
-		t.Fatal(err)
-	}
+	packets, streams := listen(t)
 	r := &resolver{address: packets.LocalAddr().String(), validates: validates, zone: z, asked: map[string]int{}}
 	for _, server := range []*dns.Server{{PacketConn: packets, Handler: r}, {Listener: streams, Handler: r}} {
 		started := make(chan struct{})
@@ -69,6 +64,25 @@ func startResolver(t *testing.T, validates bool, z zone) *resolver {
 		t.Cleanup(func() { _ = server.Shutdown() })
 	}
 	return r
+}
+
+// listen takes a port that is free for both UDP and TCP.
+func listen(t *testing.T) (net.PacketConn, net.Listener) {
+	t.Helper()
+	for {
+		packets, err := net.ListenPacket("udp", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		streams, err := net.Listen("tcp", packets.LocalAddr().String())
+		if err == nil {
+			return packets, streams
+		}
+		_ = packets.Close()
+		if !errors.Is(err, syscall.EADDRINUSE) {
+			t.Fatal(err)
+		}
+	}
 }
 
 // ServeDNS implements dns.Handler.

@@ -189,13 +189,14 @@ func TestFinish(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			tc.result.Message, tc.result.Server, tc.result.TLS = "so it ended", "mx.example.com:25", "TLS 1.3"
+			tc.result.Verified, tc.result.QueueID = notify.VerifiedByCA, "4XyZk91Q2bz1"
 			before := sending()
 			got := outbox.Finish(before, tc.result, tc.retry, tc.jitter, t0.Add(5*time.Minute))
 			want := before
 			want.State, want.Reason, want.Message, want.Recipients = tc.state, string(tc.result.Reason), "so it ended", tc.recipients
 			want.Attempts = []v1alpha1.Attempt{{
 				Number: 1, StartTime: *after(time.Minute), EndTime: after(5 * time.Minute), Reason: string(tc.result.Reason),
-				Message: "so it ended", Server: "mx.example.com:25", TLS: "TLS 1.3",
+				Message: "so it ended", Server: "mx.example.com:25", TLS: "TLS 1.3", Verified: "CA", QueueID: "4XyZk91Q2bz1",
 			}}
 			if tc.next > 0 {
 				want.NextAttemptTime = after(tc.next)

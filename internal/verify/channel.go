@@ -53,8 +53,8 @@ func domains(t *v1alpha1.MailTransport) error {
 	for _, server := range t.Servers {
 		literal := strings.TrimSuffix(strings.TrimPrefix(string(server), "["), "]")
 		if _, err := netip.ParseAddr(literal); err == nil {
-			return fmt.Errorf("holds %q, which is an address and has no MX records; name the domain that mail is for, or leave `mxLookup` out",
-				server)
+			return fmt.Errorf("holds %q, which is an address and has no MX records; name the domain that mail is for, or leave "+
+				"`mxLookup` out", server)
 		}
 	}
 	return nil
@@ -65,7 +65,7 @@ func validated(dns *v1alpha1.DNSSettings) error {
 	if dns == nil || dns.DNSSEC != v1alpha1.DNSSECRequire || len(dns.Resolvers) > 0 {
 		return nil
 	}
-	return errors.New("Require needs `dns.resolvers`: name resolvers that validate and that you reach by a way nobody can tamper with, " +
+	return errors.New("needs `dns.resolvers`: name resolvers that validate and that you reach by a way nobody can tamper with, " +
 		"such as one beside the manager")
 }
 
@@ -87,22 +87,26 @@ func aligned(dkim *v1alpha1.DKIMSettings, sender v1alpha1.MailAddress) error {
 	if dkim == nil {
 		return nil
 	}
-	parsed, err := mail.ParseAddress(string(sender))
-	if err != nil {
+	from, ok := senderDomain(sender)
+	if !ok {
 		return nil // the sender is refused already
 	}
-	from, err := idna.Lookup.ToASCII(domain(parsed.Address))
-	if err != nil {
-		return nil
-	}
-	from = strings.ToLower(from)
 	signer := strings.ToLower(dkim.Domain)
 	switch {
 	case !strings.Contains(signer, "."):
 		return fmt.Errorf("%q is a top-level domain; right is %q", dkim.Domain, from)
 	case from != signer && !strings.HasSuffix(from, "."+signer):
-		return fmt.Errorf("%q is neither the domain of `sender`, %q, nor one above it, so that the signature would not speak for the sender; "+
-			"right is %q", dkim.Domain, from, from)
+		return fmt.Errorf("%q is neither the domain of `sender`, %q, nor one above it, so that the signature would not speak for the "+
+			"sender; right is %q", dkim.Domain, from, from)
 	}
 	return nil
+}
+
+func senderDomain(sender v1alpha1.MailAddress) (ascii string, ok bool) {
+	parsed, err := mail.ParseAddress(string(sender))
+	if err != nil {
+		return "", false
+	}
+	ascii, err = idna.Lookup.ToASCII(domain(parsed.Address))
+	return strings.ToLower(ascii), err == nil
 }

@@ -345,7 +345,7 @@ func TestChannel(t *testing.T) {
 		},
 		"DNSSEC of resolvers that nobody chose": {
 			mail(func(e *email) { e.MXLookup, e.DNS = true, &v1alpha1.DNSSettings{DNSSEC: v1alpha1.DNSSECRequire} }),
-			want{v1alpha1.ReasonInvalid, "`spec.email.dns.dnssec`", "Require needs `dns.resolvers`"},
+			want{v1alpha1.ReasonInvalid, "`spec.email.dns.dnssec`", "needs `dns.resolvers`: name resolvers that validate"},
 		},
 		"DNSSEC that is advised": {
 			mail(func(e *email) { e.MXLookup, e.DNS = true, &v1alpha1.DNSSettings{DNSSEC: "Advise"} }), ready,

@@ -99,6 +99,10 @@ func ForKind(kind schema.GroupVersionKind) interface{} {
 		return &apiv1alpha1.NotificationConditionSpecApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("NotificationConditionStatus"):
 		return &apiv1alpha1.NotificationConditionStatusApplyConfiguration{}
+	case v1alpha1.SchemeGroupVersion.WithKind("NotificationFilter"):
+		return &apiv1alpha1.NotificationFilterApplyConfiguration{}
+	case v1alpha1.SchemeGroupVersion.WithKind("NotificationFilterSpec"):
+		return &apiv1alpha1.NotificationFilterSpecApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("NotificationSpec"):
 		return &apiv1alpha1.NotificationSpecApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("NotificationStatus"):

@@ -26,7 +26,6 @@ import (
 
 const (
 	defaultPort    = 25
-	implicitPort   = 465
 	defaultTimeout = 30 * time.Second
 	// maxHelloName is the length of a domain (RFC 5321, 4.5.3.1.2).
 	maxHelloName = 255
@@ -36,7 +35,7 @@ const (
 type Config struct {
 	// Servers are tried in this order: DNS names or IP addresses, those of IPv6 with or without brackets.
 	Servers []string
-	// Port of all servers. 0: 25, or 465 where TLS is implicit.
+	// Port of all servers. 0: 25.
 	Port int
 	// Timeout of each step: looking up, connecting, the greeting, each command, the message. 0: 30s.
 	Timeout time.Duration

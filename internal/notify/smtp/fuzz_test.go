@@ -17,6 +17,7 @@ import (
 	"github.com/tocsin-dev/tocsin/api/v1alpha1"
 	"github.com/tocsin-dev/tocsin/internal/notify"
 	"github.com/tocsin-dev/tocsin/internal/notify/smtp"
+	"github.com/tocsin-dev/tocsin/internal/testkit/fakesmtp"
 )
 
 // FuzzMessage: whatever stands in a message, its header holds the fields that it is to hold and no other, it goes to those
@@ -114,6 +115,7 @@ func tidy(s string) string {
 // FuzzServer: whatever a server says, the attempt ends, with a reason, in text that is bounded and without the password.
 func FuzzServer(f *testing.F) {
 	const hello = "220 a\r\n250-a\r\n250 AUTH PLAIN LOGIN CRAM-MD5\r\n"
+	f.Add([]byte("220 a\r\n250-a\r\n250 auth=ntlm\r\n334 " + encode(string(fakesmtp.NTLMChallenge)) + "\r\n235 ok\r\n250 ok\r\n550 no\r\n"))
 	f.Add([]byte(hello + "235 ok\r\n250 ok\r\n250 ok\r\n354 ok\r\n250 2.0.0 queued\r\n221 bye\r\n"))
 	f.Add([]byte(hello + "334 cj14LHM9ZUE9PSxpPTQwOTY=\r\n"))
 	f.Add([]byte(hello + "535 5.7.8 " + password + "\r\n"))

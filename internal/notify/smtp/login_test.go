@@ -188,7 +188,6 @@ func TestWhatServersDoWrongAtTheLogin(t *testing.T) {
 
 func TestThePasswordIsNeverRepeated(t *testing.T) {
 	t.Parallel()
-	encode := func(s string) string { return base64.StdEncoding.EncodeToString([]byte(s)) }
 	echoes := map[string]string{
 		"as it is":                        password,
 		"in other words":                  "<" + password + ">",
@@ -196,6 +195,9 @@ func TestThePasswordIsNeverRepeated(t *testing.T) {
 		"in base64":                       encode(password),
 		"with the user in base64":         encode(user + ":" + password),
 		"as PLAIN sends it":               encode("\x00" + user + "\x00" + password),
+		"as XOAUTH2 sends it":             encode("user=" + user + "\x01auth=Bearer " + password + "\x01\x01"),
+		"as a token":                      "Bearer " + password,
+		"as a token in base64":            encode("Bearer " + password),
 		"without padding":                 strings.TrimRight(encode(password), "="),
 		"at the very end of what is kept": strings.Repeat("x", notify.MaxResponse-len("5.7.8 ")-len(password)/2) + password,
 	}
@@ -256,7 +258,10 @@ func TestThePasswordIsNeverRepeated(t *testing.T) {
 // checkSecret fails if half of the password, or of one of its other forms, is in the text.
 func checkSecret(t *testing.T, text string) {
 	t.Helper()
-	for _, form := range []string{password, user + ":" + password, "\x00" + user + "\x00" + password} {
+	for _, form := range []string{
+		password, user + ":" + password, "\x00" + user + "\x00" + password, "Bearer " + password,
+		"user=" + user + "\x01auth=Bearer " + password + "\x01\x01",
+	} {
 		for _, secret := range []string{form, base64.RawStdEncoding.EncodeToString([]byte(form))} {
 			if part := secret[len(secret)-len(secret)/2:]; strings.Contains(text, part) {
 				t.Errorf("%q is in %s", part, text)

@@ -308,6 +308,11 @@ func TestMessagesThatCannotBeSent(t *testing.T) {
 		"no Message-ID":                     func(m *notify.Message) { m.ID = "" },
 		"a Message-ID in its brackets":      func(m *notify.Message) { m.ID = "<a@b>" },
 		"a Message-ID that begins a header": func(m *notify.Message) { m.ID = "a@b>\r\nBcc: <eve@example.com" },
+		"an answer to no Message-ID":        func(m *notify.Message) { m.InReplyTo = "a" },
+		"an answer that begins a header":    func(m *notify.Message) { m.InReplyTo = "a@b>\r\nBcc: <eve@example.com" },
+		"a reference to no Message-ID":      func(m *notify.Message) { m.References = []string{"a@b", ""} },
+		"a reference to two at once":        func(m *notify.Message) { m.References = []string{"a@b> <c@d"} },
+		"more references than a header has": func(m *notify.Message) { m.References = slices.Repeat([]string{"a@b"}, 51) },
 		"a Message-ID longer than a line":   func(m *notify.Message) { m.ID = strings.Repeat("a", 1000) + "@b" },
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -323,6 +328,27 @@ func TestMessagesThatCannotBeSent(t *testing.T) {
 			})
 		})
 	}
+}
+
+func TestAMessageNamesTheThreadThatItBelongsTo(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		m := alert()
+		m.InReplyTo = "second@example.com"
+		for i := range 50 {
+			m.References = append(m.References, strings.Repeat("r", 6*i+1)+"@example.com")
+		}
+		result, wire := deliver(t, m)
+		checkReason(t, result, notify.ReasonAccepted)
+		checkWire(t, m, wire)
+		header := parse(t, wire.content()).header
+		if got := header.Get("In-Reply-To"); got != "<second@example.com>" {
+			t.Errorf("In-Reply-To is %q", got)
+		}
+		if got, want := header.Get("References"), "<"+strings.Join(m.References, "> <")+">"; got != want {
+			t.Errorf("References is %q, want %q", got, want)
+		}
+	})
 }
 
 func TestLocalPartsThatAreNotASCII(t *testing.T) {
@@ -408,6 +434,12 @@ func checkWire(t testing.TB, m notify.Message, w wire) {
 	want := []string{"Auto-Submitted", "Content-Type", "Date", "From", "Message-Id", "Mime-Version", "Subject", "To"}
 	if m.Text == "" || m.HTML == "" {
 		want = append(want, "Content-Transfer-Encoding")
+	}
+	if m.InReplyTo != "" {
+		want = append(want, "In-Reply-To")
+	}
+	if len(m.References) > 0 {
+		want = append(want, "References")
 	}
 	slices.Sort(want)
 	var got []string

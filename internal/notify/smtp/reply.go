@@ -90,7 +90,7 @@ var queueIDs = []*regexp.Regexp{
 	regexp.MustCompile(`(?i)\bid=([!-;=?-~]+)`),                       // Exim
 	regexp.MustCompile(`(?i)\bInternalId=(\d+)`),                      // Exchange
 	regexp.MustCompile(`^([!-;=?-~]+) Message accepted for delivery`), // Sendmail, OpenSMTPD
-	regexp.MustCompile(`(?i)^OK:? \d+ ([!-;=?-~]+) - gsmtp$`),         // Gmail
+	regexp.MustCompile(`(?i)^OK:? +\d+ ([!-;=?-~]+) - gsmtp$`),        // Gmail
 	regexp.MustCompile(`(?i)\b(qp \d+)$`),                             // qmail
 	regexp.MustCompile(`(?i)^OK:? <?([!-;=?-~]*\d[!-;=?-~]*)>?$`),     // Amazon SES and others that say nothing else
 }

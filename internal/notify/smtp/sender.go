@@ -41,9 +41,6 @@ func New(cfg Config) (*Sender, error) {
 	}
 	if s.port == 0 {
 		s.port = defaultPort
-		if s.tls.Implicit {
-			s.port = implicitPort
-		}
 	}
 	var err error
 	if s.servers, err = parseServers(cfg.Servers, s.port); err != nil {

@@ -367,21 +367,28 @@ func answerNoSuchName(server io.ReadWriter) error {
 func TestMemoryIsBoundedWhateverTheServerSays(t *testing.T) {
 	t.Parallel()
 	for _, step := range []fakesmtp.Step{fakesmtp.Connect, fakesmtp.Ehlo, fakesmtp.Rcpt, fakesmtp.FinalDot} {
-		t.Run(string(step), func(t *testing.T) {
-			t.Parallel()
-			synctest.Test(t, func(t *testing.T) {
-				// Endless, of which 10 MB are the beginning.
-				server := fakesmtp.NewScript(fakesmtp.Script{step: fakesmtp.Flood("250-" + strings.Repeat("x", 4000) + "\r\n")})
-				heard := &tape{}
-				sender := newSender(t, smtp.Config{
-					Servers: []string{"mail.example"}, Timeout: stepTimeout, Dial: heard.record(server.Dial),
+		for way, implicit := range map[string]bool{"openly": false, "over implicit TLS": true} {
+			t.Run(string(step)+", "+way, func(t *testing.T) {
+				t.Parallel()
+				synctest.Test(t, func(t *testing.T) {
+					// Endless, of which 10 MB are the beginning.
+					script := fakesmtp.Script{step: fakesmtp.Flood("250-" + strings.Repeat("x", 4000) + "\r\n")}
+					limit := 66 << 10
+					if implicit {
+						script[fakesmtp.Connect] = fakesmtp.Then(fakesmtp.HandshakeWith(trusted()), at(script, fakesmtp.Connect))
+						limit = 72 << 10 // and the handshake
+					}
+					heard := &tape{}
+					result := send(t, newSender(t, smtp.Config{
+						Servers: []string{"mail.example"}, Timeout: stepTimeout, Dial: heard.record(fakesmtp.NewScript(script).Dial),
+						TLS: smtp.TLS{Mode: map[bool]v1alpha1.TLSMode{true: v1alpha1.TLSRequired}[implicit], Implicit: implicit, Roots: ca.Pool()},
+					}), alert())
+					if heard.heard < 64<<10 || heard.heard > limit {
+						t.Errorf("%d bytes were heard, want 64 KiB and what was said before; %s", heard.heard, result.Message)
+					}
 				})
-				_ = send(t, sender, alert())
-				if limit := 66 << 10; heard.heard < 64<<10 || heard.heard > limit {
-					t.Errorf("%d bytes were heard, want 64 KiB and what was said before", heard.heard)
-				}
 			})
-		})
+		}
 	}
 }
 
@@ -458,30 +465,53 @@ func TestNothingIsLeftBehindOnARealNetwork(t *testing.T) {
 		"refuse": fakesmtp.Reply("550 no"),
 	} {
 		for _, step := range []fakesmtp.Step{fakesmtp.Connect, fakesmtp.Ehlo, fakesmtp.StartTLS, fakesmtp.Data, fakesmtp.FinalDot} {
-			t.Run(name+" at "+string(step), func(t *testing.T) {
-				reached := make(chan struct{})
-				server := fakesmtp.StartScript(t, fakesmtp.Script{
-					fakesmtp.Ehlo: fakesmtp.Reply("250-fake.example", "250 STARTTLS"),
-					step: fakesmtp.InTurn(
-						fakesmtp.Then(func(*fakesmtp.Session) { close(reached) }, action), action),
+			for way, implicit := range map[string]bool{"": false, " over implicit TLS": true} {
+				if implicit && step == fakesmtp.StartTLS {
+					continue
+				}
+				t.Run(name+" at "+string(step)+way, func(t *testing.T) {
+					result := leaveNothing(t, step, action, name == "hang", implicit)
+					if step != fakesmtp.StartTLS && name != "refuse" && result.Reason == notify.ReasonAccepted {
+						t.Errorf("accepted: %+v", result)
+					}
 				})
-				ctx, cancel := context.WithCancel(t.Context())
-				defer cancel()
-				done := make(chan notify.Result, 1)
-				sender := newSender(t, serverOf(server))
-				go func() { done <- sender.Send(ctx, alert()) }()
-				<-reached
-				if name == "hang" {
-					cancel()
-				}
-				if result := <-done; result.Reason == notify.ReasonAccepted && step != fakesmtp.StartTLS && name != "refuse" {
-					t.Errorf("accepted: %+v", result)
-				}
-				server.WaitClosed()
-				waitForGoroutines(t)
-			})
+			}
 		}
 	}
+}
+
+// leaveNothing sends to a server that does that at that step, and sees to it that nothing of the attempt is left.
+func leaveNothing(t *testing.T, step fakesmtp.Step, action fakesmtp.Action, hangs, implicit bool) notify.Result {
+	t.Helper()
+	reached := make(chan struct{})
+	script := fakesmtp.Script{
+		fakesmtp.Ehlo: fakesmtp.Reply("250-fake.example", "250 STARTTLS"),
+		step:          fakesmtp.InTurn(fakesmtp.Then(func(*fakesmtp.Session) { close(reached) }, action), action),
+	}
+	if implicit {
+		script[fakesmtp.Connect] = fakesmtp.Then(fakesmtp.HandshakeWith(trustedOnLoopback()), at(script, fakesmtp.Connect))
+	}
+	server := fakesmtp.StartScript(t, script)
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	pool, config := &smtp.Pool{}, serverOf(server)
+	defer pool.Close()
+	config.Pool, config.Key = pool, "channel@1"
+	if implicit {
+		config.TLS = smtp.TLS{Mode: v1alpha1.TLSRequired, Implicit: true, Roots: ca.Pool()}
+	}
+	done := make(chan notify.Result, 1)
+	sender := newSender(t, config)
+	go func() { done <- sender.Send(ctx, alert()) }()
+	<-reached
+	if hangs {
+		cancel()
+	}
+	result := <-done
+	pool.Close()
+	server.WaitClosed()
+	waitForGoroutines(t)
+	return result
 }
 
 // waitForGoroutines waits until none runs code of the package that is tested, save for this test.

@@ -50,7 +50,7 @@ func newLogin(mechanism string, users map[string]string, done func(user string))
 // tokenServer is XOAUTH2, in which passwords are tokens.
 type tokenServer struct {
 	check   func(user, token string) error
-	refused error
+	refusal error
 }
 
 // TokenRefusal is what a server of XOAUTH2 says to a token that it does not take.
@@ -58,14 +58,12 @@ const TokenRefusal = `{"status":"401","schemes":"bearer","scope":"https://mail.e
 
 // Next implements sasl.Server.
 func (t *tokenServer) Next(response []byte) ([]byte, bool, error) {
-	if t.refused != nil {
-		return nil, true, t.refused
+	if t.refusal != nil {
+		return nil, true, t.refusal
 	}
 	user, rest, _ := strings.Cut(strings.TrimPrefix(string(response), "user="), "\x01auth=Bearer ")
-	if t.refused = t.check(user, strings.TrimSuffix(rest, "\x01\x01")); t.refused != nil {
-		return []byte(TokenRefusal), false, nil
-	}
-	return nil, true, nil
+	t.refusal = t.check(user, strings.TrimSuffix(rest, "\x01\x01"))
+	return []byte(TokenRefusal), t.refusal == nil, nil
 }
 
 // loginServer is LOGIN, which no standard describes.

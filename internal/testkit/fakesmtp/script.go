@@ -66,6 +66,8 @@ type Session struct {
 	conn   net.Conn
 	in     *bufio.Reader
 	closed bool
+	// goesAhead: the last thing it said was that a message may come.
+	goesAhead bool
 	// hungUp is closed when the client closes a connection made by Dial.
 	hungUp <-chan struct{}
 }
@@ -75,7 +77,10 @@ func Reply(lines ...string) Action { return Raw(strings.Join(lines, "\r\n") + "\
 
 // Raw says just that.
 func Raw(text string) Action {
-	return func(s *Session) { _, _ = io.WriteString(s.conn, text) }
+	return func(s *Session) {
+		s.goesAhead = strings.HasPrefix(text, "354")
+		_, _ = io.WriteString(s.conn, text)
+	}
 }
 
 // Flood says that over and over, until the client has had enough.
@@ -324,7 +329,7 @@ func (s *ScriptServer) serve(conn net.Conn, hungUp <-chan struct{}) {
 			continue
 		}
 		s.at(step, session)
-		if step == Data && !session.closed {
+		if step == Data && session.goesAhead && !session.closed {
 			s.takeMessage(session)
 		}
 	}

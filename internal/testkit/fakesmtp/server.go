@@ -32,7 +32,8 @@ type Options struct {
 	TLS *tls.Config
 	// Users are names and passwords. With any, mail is taken only after a login.
 	Users map[string]string
-	// Mechanisms to log in by: PLAIN, LOGIN, CRAM-MD5, SCRAM-SHA-256, NTLM, and XOAUTH2, to which passwords are tokens. Empty: PLAIN and LOGIN.
+	// Mechanisms to log in by: PLAIN, LOGIN, CRAM-MD5, SCRAM-SHA-256, NTLM, and XOAUTH2, to which passwords are tokens.
+	// Empty: PLAIN and LOGIN.
 	Mechanisms []string
 	// SMTPUTF8 offers it.
 	SMTPUTF8 bool

@@ -41,6 +41,8 @@ var schemaYAML = typed.YAMLObject(`types:
     - name: email
       type:
         namedType: com.github.tocsin-dev.tocsin.api.v1alpha1.EmailOverride
+- name: com.github.tocsin-dev.tocsin.api.v1alpha1.Age
+  scalar: string
 - name: com.github.tocsin-dev.tocsin.api.v1alpha1.Application
   map:
     fields:
@@ -684,6 +686,8 @@ var schemaYAML = typed.YAMLObject(`types:
     - name: until
       type:
         namedType: io.k8s.apimachinery.pkg.apis.meta.v1.Time
+- name: com.github.tocsin-dev.tocsin.api.v1alpha1.LogState
+  scalar: string
 - name: com.github.tocsin-dev.tocsin.api.v1alpha1.MailAddress
   scalar: string
 - name: com.github.tocsin-dev.tocsin.api.v1alpha1.MailAuth
@@ -939,6 +943,81 @@ var schemaYAML = typed.YAMLObject(`types:
     - name: window
       type:
         namedType: com.github.tocsin-dev.tocsin.api.v1alpha1.WindowStatus
+- name: com.github.tocsin-dev.tocsin.api.v1alpha1.NotificationFilter
+  map:
+    fields:
+    - name: apiVersion
+      type:
+        scalar: string
+    - name: kind
+      type:
+        scalar: string
+    - name: metadata
+      type:
+        namedType: io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta
+    - name: spec
+      type:
+        namedType: com.github.tocsin-dev.tocsin.api.v1alpha1.NotificationFilterSpec
+- name: com.github.tocsin-dev.tocsin.api.v1alpha1.NotificationFilterSpec
+  map:
+    fields:
+    - name: acknowledged
+      type:
+        scalar: boolean
+    - name: channels
+      type:
+        list:
+          elementType:
+            namedType: com.github.tocsin-dev.tocsin.api.v1alpha1.Wildcard
+          elementRelationship: associative
+    - name: computers
+      type:
+        list:
+          elementType:
+            namedType: com.github.tocsin-dev.tocsin.api.v1alpha1.Wildcard
+          elementRelationship: associative
+    - name: conditions
+      type:
+        list:
+          elementType:
+            namedType: com.github.tocsin-dev.tocsin.api.v1alpha1.Wildcard
+          elementRelationship: associative
+    - name: creators
+      type:
+        list:
+          elementType:
+            namedType: com.github.tocsin-dev.tocsin.api.v1alpha1.Wildcard
+          elementRelationship: associative
+    - name: last
+      type:
+        namedType: com.github.tocsin-dev.tocsin.api.v1alpha1.Age
+    - name: severities
+      type:
+        list:
+          elementType:
+            namedType: com.github.tocsin-dev.tocsin.api.v1alpha1.Severity
+          elementRelationship: associative
+    - name: since
+      type:
+        namedType: io.k8s.apimachinery.pkg.apis.meta.v1.Time
+    - name: states
+      type:
+        list:
+          elementType:
+            namedType: com.github.tocsin-dev.tocsin.api.v1alpha1.LogState
+          elementRelationship: associative
+    - name: text
+      type:
+        scalar: string
+    - name: types
+      type:
+        list:
+          elementType:
+            namedType: com.github.tocsin-dev.tocsin.api.v1alpha1.Wildcard
+          elementRelationship: associative
+    - name: until
+      type:
+        namedType: io.k8s.apimachinery.pkg.apis.meta.v1.Time
 - name: com.github.tocsin-dev.tocsin.api.v1alpha1.NotificationSpec
   map:
     fields:

@@ -16,6 +16,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/tocsin-dev/tocsin/hack/devcluster/internal/node"
 	"github.com/tocsin-dev/tocsin/hack/devcluster/internal/pki"
 	"github.com/tocsin-dev/tocsin/hack/devcluster/internal/process"
 )
@@ -41,8 +42,17 @@ type ControlPlane struct {
 	dir      string
 	programs Programs
 	state    State
-	children []*process.Child
+	children []child
+	node     *node.Node // nil without
+	at       site
 	failed   chan error
+}
+
+// child is a process that we have started.
+type child interface {
+	Failure() error
+	Tail() string
+	End(grace time.Duration)
 }
 
 // Start starts a control plane in dir, which has been prepared, and returns when it is ready for use. If it fails,
@@ -56,14 +66,14 @@ func Start(ctx context.Context, dir string, programs Programs) (*ControlPlane, e
 		dir:      dir,
 		programs: programs,
 		state:    State{Supervisor: self, Processes: map[string]process.ID{}},
-		failed:   make(chan error, 2+portAttempts), // room for every process there may be
+		at:       here,
+		failed:   make(chan error, 4+portAttempts), // room for every process there may be
 	}
 	ctx, cancel := context.WithTimeoutCause(ctx, startTimeout, errTooSlow)
 	defer cancel()
 	if err := c.start(ctx); err != nil {
 		if errors.Is(err, errTooSlow) {
-			last := c.children[len(c.children)-1]
-			err = fmt.Errorf("%w; the end of the log of %s:\n%s", err, last.Name, last.Tail())
+			err = fmt.Errorf("%w; the end of the log of the last that was started:\n%s", err, c.children[len(c.children)-1].Tail())
 		}
 		c.Stop()
 		return nil, err
@@ -100,7 +110,12 @@ func (c *ControlPlane) Stop() {
 }
 
 func (c *ControlPlane) start(ctx context.Context) error {
-	creds, err := issueCredentials(c.dir)
+	if c.programs.Kubelet != "" {
+		if err := c.openNode(); err != nil {
+			return err
+		}
+	}
+	creds, err := issueCredentials(c.dir, c.at)
 	if err != nil {
 		return err
 	}
@@ -117,8 +132,18 @@ func (c *ControlPlane) start(ctx context.Context) error {
 	if err := c.launch("kube-controller-manager", c.programs.ControllerManager, controllerManagerArgs()); err != nil {
 		return err
 	}
+	if c.node != nil {
+		if err := c.startNode(); err != nil {
+			return err
+		}
+	}
 	if err := probe.await(ctx, c.failed, usable...); err != nil {
 		return err
+	}
+	if c.node != nil {
+		if err := probe.awaitNode(ctx, c.failed); err != nil {
+			return err
+		}
 	}
 	c.state.Ready = true
 	return c.state.write(c.dir)
@@ -128,16 +153,19 @@ func (c *ControlPlane) start(ctx context.Context) error {
 // then it tries another one.
 func (c *ControlPlane) startAPIServer(ctx context.Context, creds *credentials) (*prober, error) {
 	for attempt := 1; ; attempt++ {
-		port, err := freePort()
-		if err != nil {
-			return nil, err
+		at := c.at
+		if at.port == 0 {
+			var err error
+			if at.port, err = freePort(); err != nil {
+				return nil, err
+			}
 		}
-		c.state.Server = fmt.Sprintf("https://%s:%d", loopback, port)
+		c.state.Server = fmt.Sprintf("https://%s:%d", at.host, at.port)
 		probe, err := newProber(c.state.Server, creds)
 		if err != nil {
 			return nil, err
 		}
-		if err := c.launch("kube-apiserver", c.programs.APIServer, apiServerArgs(port)); err != nil {
+		if err := c.launchAPIServer(at); err != nil {
 			return nil, err
 		}
 		err = probe.await(ctx, c.failed, "/readyz")
@@ -157,10 +185,25 @@ func (c *ControlPlane) writeKubeconfigs(creds *credentials) error {
 	write := func(name, user string, identity pki.Pair) error {
 		return writeKubeconfig(filepath.Join(c.dir, name), c.state.Server, creds.authority, user, identity)
 	}
-	return errors.Join(
+	err := errors.Join(
 		write(Kubeconfig, "tocsin-dev-admin", creds.admin),
 		write(controllersIdentity, "kube-controller-manager", creds.controllers),
 	)
+	if c.node != nil {
+		err = errors.Join(err,
+			write(schedulerIdentity, "kube-scheduler", creds.scheduler),
+			write(kubeletIdentity, "kubelet", creds.kubelet),
+		)
+	}
+	return err
+}
+
+func (c *ControlPlane) launchAPIServer(at site) error {
+	program, args := c.programs.APIServer, apiServerArgs(at)
+	if at.namespace != "" {
+		program, args = "nsenter", append([]string{"--net=" + at.namespace, "--", program}, args...)
+	}
+	return c.launch("kube-apiserver", program, args)
 }
 
 func (c *ControlPlane) launch(name, program string, args []string) error {
@@ -170,9 +213,14 @@ func (c *ControlPlane) launch(name, program string, args []string) error {
 	if err != nil {
 		return err
 	}
+	return c.keep(name, child.ID, child)
+}
+
+// keep has a process end with the others, and the others with it, and puts it on record.
+func (c *ControlPlane) keep(name string, id process.ID, child child) error {
 	c.children = append(c.children, child)
 	go func() { c.failed <- child.Failure() }()
-	c.state.Processes[name] = child.ID
+	c.state.Processes[name] = id
 	return c.state.write(c.dir)
 }
 

@@ -8,6 +8,7 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"time"
 )
@@ -40,42 +41,53 @@ func newProber(server string, c *credentials) (*prober, error) {
 
 // await returns when the API server has answered each path with OK, or with the first failure.
 func (p *prober) await(ctx context.Context, failed <-chan error, paths ...string) error {
-	tick := time.NewTicker(probeInterval)
-	defer tick.Stop()
 	for _, path := range paths {
-		last := errSilent
-		for {
-			err := p.get(ctx, path)
-			if err == nil {
-				break
-			}
-			if ctx.Err() == nil {
-				last = err
-			}
-			select {
-			case <-tick.C:
-			case err := <-failed:
-				return err
-			case <-ctx.Done():
-				return fmt.Errorf("waiting for %s: %w (last answer: %w)", path, context.Cause(ctx), last)
-			}
+		err := p.until(ctx, failed, path, func() error {
+			_, err := p.get(ctx, path)
+			return err
+		})
+		if err != nil {
+			return err
 		}
 	}
 	return nil
 }
 
-func (p *prober) get(ctx context.Context, path string) error {
+// until asks again and again until the answer is no error.
+func (p *prober) until(ctx context.Context, failed <-chan error, what string, ask func() error) error {
+	tick := time.NewTicker(probeInterval)
+	defer tick.Stop()
+	last := errSilent
+	for {
+		err := ask()
+		if err == nil {
+			return nil
+		}
+		if ctx.Err() == nil {
+			last = err
+		}
+		select {
+		case <-tick.C:
+		case err := <-failed:
+			return err
+		case <-ctx.Done():
+			return fmt.Errorf("waiting for %s: %w (last answer: %w)", what, context.Cause(ctx), last)
+		}
+	}
+}
+
+func (p *prober) get(ctx context.Context, path string) ([]byte, error) {
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, p.server+path, nil)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	res, err := p.client.Do(req)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	defer res.Body.Close()
 	if res.StatusCode != http.StatusOK {
-		return errors.New(res.Status)
+		return nil, errors.New(res.Status)
 	}
-	return nil
+	return io.ReadAll(res.Body)
 }

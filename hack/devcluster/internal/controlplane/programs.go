@@ -2,7 +2,11 @@
 
 package controlplane
 
-import "fmt"
+import (
+	"fmt"
+
+	"github.com/tocsin-dev/tocsin/hack/devcluster/internal/node"
+)
 
 const (
 	loopback     = "127.0.0.1"
@@ -23,6 +27,30 @@ type Programs struct {
 	Etcd              string `json:"etcd"`
 	APIServer         string `json:"apiServer"`
 	ControllerManager string `json:"controllerManager"`
+
+	// With a node; empty without.
+	Scheduler string `json:"scheduler,omitempty"`
+	Kubelet   string `json:"kubelet,omitempty"`
+}
+
+// site is where the API server is to be found.
+type site struct {
+	host      string
+	port      int    // 0: any that is free
+	services  string // the range of services' addresses, of which serviceIP is the first
+	serviceIP string
+	namespace string // of the network, a path; "" for ours
+}
+
+// here is the site of a control plane without a node: nobody else has to reach it.
+var here = site{host: loopback, services: serviceRange, serviceIP: serviceIP}
+
+// onNode is the site of one whose node and pods have to reach it, under the address that every pod is given for it.
+func onNode(network node.Network) site {
+	return site{
+		host: network.Address(), port: 443, services: network.Services(), serviceIP: network.Address(),
+		namespace: network.Namespace,
+	}
 }
 
 func etcdArgs() []string {
@@ -39,14 +67,14 @@ func etcdArgs() []string {
 	}
 }
 
-func apiServerArgs(port int) []string {
-	return []string{
-		"--bind-address=" + loopback,
-		fmt.Sprintf("--secure-port=%d", port),
-		"--advertise-address=" + loopback,
+func apiServerArgs(at site) []string {
+	args := []string{
+		"--bind-address=" + at.host,
+		fmt.Sprintf("--secure-port=%d", at.port),
+		"--advertise-address=" + at.host,
 		"--endpoint-reconciler-type=none", // a loopback address is not allowed as an endpoint
 		"--etcd-servers=unix://" + etcdClients,
-		"--service-cluster-ip-range=" + serviceRange,
+		"--service-cluster-ip-range=" + at.services,
 		"--authorization-mode=Node,RBAC",
 		"--client-ca-file=" + caCert,
 		"--tls-cert-file=" + serverCert,
@@ -55,6 +83,19 @@ func apiServerArgs(port int) []string {
 		"--service-account-key-file=" + tokenPublicKey,
 		"--service-account-signing-key-file=" + tokenPrivateKey,
 	}
+	if at.namespace == "" {
+		return args
+	}
+	return append(args, // it asks kubelet for the logs of pods
+		"--kubelet-preferred-address-types=InternalIP",
+		"--kubelet-certificate-authority="+caCert,
+		"--kubelet-client-certificate="+kubeletClientCert,
+		"--kubelet-client-key="+kubeletClientKey,
+	)
+}
+
+func schedulerArgs() []string {
+	return []string{"--kubeconfig=" + schedulerIdentity, "--secure-port=0", "--leader-elect=false"}
 }
 
 func controllerManagerArgs() []string {

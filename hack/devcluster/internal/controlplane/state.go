@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"syscall"
 
+	"github.com/tocsin-dev/tocsin/hack/devcluster/internal/node"
 	"github.com/tocsin-dev/tocsin/hack/devcluster/internal/process"
 )
 
@@ -30,6 +31,7 @@ type State struct {
 	Server     string                `json:"server,omitempty"`
 	Ready      bool                  `json:"ready"`
 	Failure    string                `json:"failure,omitempty"` // why it ended although nobody asked it to
+	Cgroups    []string              `json:"cgroups,omitempty"` // directories of the node's
 }
 
 // ReadState returns the state written in dir, or nil if there is none.
@@ -74,12 +76,18 @@ func (s *State) Running() bool {
 	return s.Ready && s.Supervisor.Alive()
 }
 
+// Node is the number of the node's first process, if there is a node.
+func (s *State) Node() (pid int, ok bool) {
+	id, ok := s.Processes[node.Name]
+	return id.PID, ok
+}
+
 // Prepare makes dir ready to hold a control plane. From then on the files in it are ours to remove.
 func Prepare(dir string) error {
 	if err := (&State{}).write(dir); err != nil {
 		return err
 	}
-	for _, name := range []string{Logs, keys, etcdData} {
+	for _, name := range []string{Logs, keys, etcdData, node.Dir} {
 		if err := os.MkdirAll(filepath.Join(dir, name), 0o700); err != nil {
 			return fmt.Errorf("creating the control plane's directory: %w", err)
 		}
@@ -96,10 +104,15 @@ func (s *State) End(dir string) error {
 	return Remove(dir)
 }
 
-// Remove deletes a control plane's files from dir, and dir if nothing else is in it.
+// Remove deletes a control plane's files from dir, and dir if nothing else is in it. None of its processes runs any more.
 func Remove(dir string) error {
+	if s, err := ReadState(dir); err == nil && s != nil {
+		if err := node.RemoveCgroups(s.Cgroups); err != nil {
+			return err
+		}
+	}
 	// The state goes last: as long as it is there, the others are known to be ours.
-	names := []string{Kubeconfig, Logs, keys, etcdData, etcdClients, etcdPeers, stateFile + ".new", stateFile}
+	names := []string{Kubeconfig, Logs, keys, etcdData, node.Dir, etcdClients, etcdPeers, stateFile + ".new", stateFile}
 	for _, name := range names {
 		if err := os.RemoveAll(filepath.Join(dir, name)); err != nil {
 			return fmt.Errorf("removing the control plane's files: %w", err)

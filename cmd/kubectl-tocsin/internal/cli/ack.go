@@ -1,0 +1,165 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package cli
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"unicode/utf8"
+
+	"github.com/spf13/cobra"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/types"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/tocsin-dev/tocsin/api/v1alpha1"
+	"github.com/tocsin-dev/tocsin/cmd/kubectl-tocsin/internal/screen"
+	"github.com/tocsin-dev/tocsin/internal/logfilter"
+)
+
+// longestComment is what the API takes, in characters.
+const longestComment = 4096
+
+type ackVerb struct {
+	filterFlags
+	comment string
+	dryRun  bool
+}
+
+func ackCommand(a *App) *cobra.Command {
+	v := &ackVerb{}
+	c := &cobra.Command{
+		Use:   "ack NAME... --comment TEXT",
+		Short: "Acknowledge notifications: say that somebody has taken notice",
+		Long: "Acknowledge notifications by name, or all that meet the filter and are not acknowledged yet. " +
+			"An acknowledgement can be set once, and not be changed or taken back.",
+		Example: `  kubectl tocsin ack outbreak-mnaaog7ng2 --comment 'cleaned, ticket 4711'
+
+  # All that a condition has told since yesterday; --dry-run shows which these are
+  kubectl tocsin ack --condition outbreak --since 24h --comment 'exercise' --dry-run`,
+		ValidArgsFunction: a.named(&v1alpha1.NotificationList{}).complete,
+		RunE:              func(c *cobra.Command, names []string) error { return v.run(c, a, names) },
+	}
+	v.addLog(c)
+	a.completeLog(c)
+	c.Flags().StringVar(&v.comment, "comment", "", "What was found or done (required)")
+	c.Flags().BoolVar(&v.dryRun, "dry-run", false, "Ask the API server whether it would, and change nothing")
+	return c
+}
+
+func (v *ackVerb) run(c *cobra.Command, a *App, names []string) error {
+	filtered := false
+	for _, flag := range []string{"filter", "since", "until", "type", "severity", "computer", "text", "creator", "condition",
+		"channel", "state", "acknowledged"} {
+		filtered = filtered || c.Flags().Changed(flag)
+	}
+	switch {
+	case v.comment == "":
+		return &usageError{c, errors.New("--comment is needed: it says what was found or done")}
+	case utf8.RuneCountInString(v.comment) > longestComment:
+		return fmt.Errorf("the comment has %d characters; at most %d are kept", utf8.RuneCountInString(v.comment), longestComment)
+	case len(names) == 0 && !filtered:
+		return &usageError{c, errors.New("name the notifications, or give a filter")}
+	case len(names) > 0 && filtered:
+		return &usageError{c, errors.New("give either names or a filter")}
+	case v.acknowledged:
+		return &usageError{c, errors.New("what is acknowledged cannot be acknowledged again")}
+	}
+	cluster, err := a.Connect()
+	if err != nil {
+		return err
+	}
+	namespace, _, err := a.Namespace()
+	if err != nil {
+		return err
+	}
+	if filtered {
+		if names, err = v.open(c, a, cluster, namespace); err != nil {
+			return err
+		}
+	}
+	var failed error
+	for _, name := range names {
+		if err := v.acknowledge(c.Context(), a, cluster, client.ObjectKey{Namespace: namespace, Name: name}); err != nil {
+			if len(names) == 1 || c.Context().Err() != nil {
+				return err
+			}
+			a.note("%s", explain(err))
+			failed = &resultError{exitError, "not all could be acknowledged"}
+		}
+	}
+	return failed
+}
+
+// open returns the names of those that meet the filter and are not acknowledged, the oldest first.
+func (v *ackVerb) open(c *cobra.Command, a *App, cluster client.Reader, namespace string) ([]string, error) {
+	spec, err := v.spec(c.Context(), a, cluster, c.Flags())
+	if err != nil {
+		return nil, err
+	}
+	acknowledged := false
+	spec.Acknowledged = &acknowledged
+	filter, err := logfilter.Compile(spec, a.Now())
+	if err != nil {
+		return nil, err
+	}
+	found := entries{tail: -1}
+	q := query{namespace, filter.Selectors(), defaultChunk}
+	if _, err := each(c.Context(), cluster, &v1alpha1.NotificationList{}, q, func(n *v1alpha1.Notification) error {
+		if filter.Match(n) {
+			found.add(entry{at: logfilter.Time(n), name: n.Name})
+		}
+		return nil
+	}); err != nil {
+		return nil, err
+	}
+	var names []string
+	for _, e := range found.inOrder() {
+		names = append(names, e.name)
+	}
+	if len(names) == 0 {
+		nowhere(a, "notifications that are not acknowledged", namespace)
+	}
+	return names, nil
+}
+
+// acknowledge sets the comment, unless there is one.
+func (v *ackVerb) acknowledge(ctx context.Context, a *App, c client.Client, key client.ObjectKey) error {
+	n := &v1alpha1.Notification{}
+	if err := c.Get(ctx, key, n); err != nil {
+		return err
+	}
+	if n.Spec.Acknowledgement != nil {
+		v.already(a, n)
+		return nil
+	}
+	patch, err := json.Marshal(map[string]any{
+		// Whoever else acknowledges it at the same time is found out, not overwritten.
+		"metadata": map[string]any{"resourceVersion": n.ResourceVersion},
+		"spec":     map[string]any{"acknowledgement": map[string]any{"comment": v.comment}},
+	})
+	if err != nil {
+		return err
+	}
+	var options []client.PatchOption
+	how := ""
+	if v.dryRun {
+		options, how = append(options, client.DryRunAll), " (server dry run)"
+	}
+	err = c.Patch(ctx, n, client.RawPatch(types.MergePatchType, patch), options...)
+	if apierrors.IsConflict(err) { // its status changed, or somebody was quicker
+		return v.acknowledge(ctx, a, c, key)
+	}
+	if err != nil {
+		return err
+	}
+	fmt.Fprintf(a.Out, "notification.tocsin.dev/%s acknowledged%s\n", screen.Line(n.Name), how)
+	return nil
+}
+
+func (v *ackVerb) already(a *App, n *v1alpha1.Notification) {
+	fmt.Fprintf(a.Out, "notification.tocsin.dev/%s was acknowledged already: %s\n", screen.Line(n.Name), acknowledged(n))
+}
+

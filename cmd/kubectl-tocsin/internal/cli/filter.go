@@ -1,0 +1,209 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package cli
+
+import (
+	"context"
+	"fmt"
+	"regexp"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/tocsin-dev/tocsin/api/v1alpha1"
+	"github.com/tocsin-dev/tocsin/internal/logfilter"
+)
+
+// filterFlags are the fields of a NotificationFilter as flags. A flag replaces the field of a saved filter.
+type filterFlags struct {
+	name, since, until, text               string
+	types, severities, computers           []string
+	creators, conditions, channels, states []string
+	acknowledged                           bool
+}
+
+// addShared adds those flags that make sense for events, too.
+func (f *filterFlags) addShared(c *cobra.Command) {
+	flags := c.Flags()
+	flags.StringVar(&f.name, "filter", "", "Name of a NotificationFilter to begin with; flags replace its fields")
+	flags.StringVar(&f.since, "since", "", "How far back (24h, 7d) or since when (2026-11-22T08:30:00Z)")
+	flags.StringVar(&f.until, "until", "", "Up to how long ago (1h) or when (2026-11-22T08:30:00Z)")
+	flags.StringSliceVar(&f.types, "type", nil, "Types; * stands for any characters, as in all lists of names")
+	flags.StringSliceVar(&f.severities, "severity", nil, "Severities: "+strings.Join(severities, ", "))
+	flags.StringSliceVar(&f.computers, "computer", nil, "Names of computers")
+	flags.StringVar(&f.text, "text", "", "Text to look for, whatever its case")
+}
+
+// addLog adds those for the log alone.
+func (f *filterFlags) addLog(c *cobra.Command) {
+	f.addShared(c)
+	flags := c.Flags()
+	flags.StringSliceVar(&f.creators, "creator", nil, "Users who made the condition")
+	flags.StringSliceVar(&f.conditions, "condition", nil, "Names of conditions")
+	flags.StringSliceVar(&f.channels, "channel", nil, "Names of channels")
+	flags.StringSliceVar(&f.states, "state", nil, "States: "+strings.Join(states, ", "))
+	flags.BoolVar(&f.acknowledged, "acknowledged", false, "Those that are acknowledged; =false for those that are not")
+}
+
+var (
+	severities = []string{"Info", "Warning", "FunctionalFailure", "Critical"}
+	states     = []string{"Pending", "Sending", "Retrying", "Delivered", "Logged", "PartlyDelivered", "Failed", "Suppressed"}
+)
+
+// spec is the filter that the flags ask for; the saved filter is one of the namespace.
+func (f *filterFlags) spec(ctx context.Context, a *App, c client.Reader, flags *pflag.FlagSet) (*v1alpha1.NotificationFilterSpec, error) {
+	var saved v1alpha1.NotificationFilter
+	if f.name != "" {
+		namespace, _, err := a.Namespace()
+		if err != nil {
+			return nil, err
+		}
+		if err := c.Get(ctx, client.ObjectKey{Namespace: namespace, Name: f.name}, &saved); err != nil {
+			return nil, err
+		}
+	}
+	spec := &saved.Spec
+	if err := f.times(spec, a.Now()); err != nil {
+		return nil, err
+	}
+	for _, field := range []struct {
+		flag   string
+		values []string
+		to     *[]v1alpha1.Wildcard
+	}{
+		{"type", f.types, &spec.Types}, {"creator", f.creators, &spec.Creators}, {"condition", f.conditions, &spec.Conditions},
+		{"computer", f.computers, &spec.Computers}, {"channel", f.channels, &spec.Channels},
+	} {
+		if len(field.values) == 0 {
+			continue
+		}
+		*field.to = nil
+		for _, value := range field.values {
+			if value == "" {
+				return nil, fmt.Errorf("--%s: a name may not be empty", field.flag)
+			}
+			*field.to = append(*field.to, v1alpha1.Wildcard(value))
+		}
+	}
+	if err := oneOf("severity", f.severities, severities, &spec.Severities); err != nil {
+		return nil, err
+	}
+	if err := oneOf("state", f.states, states, &spec.States); err != nil {
+		return nil, err
+	}
+	if f.text != "" {
+		spec.Text = f.text
+	}
+	if flags.Changed("acknowledged") {
+		spec.Acknowledged = &f.acknowledged
+	}
+	return spec, nil
+}
+
+// times sets the time range.
+func (f *filterFlags) times(spec *v1alpha1.NotificationFilterSpec, now time.Time) error {
+	if f.since == "" && f.until == "" {
+		return nil
+	}
+	if spec.Last != "" { // the flags replace the saved range, or cut it
+		back, err := time.ParseDuration(string(spec.Last))
+		if err != nil {
+			return fmt.Errorf("filter %s: spec.last: %w", f.name, err)
+		}
+		since := metav1.NewTime(now.Add(-back))
+		spec.Since, spec.Last = &since, ""
+	}
+	for _, limit := range []struct {
+		flag, value string
+		to          **metav1.Time
+	}{{"since", f.since, &spec.Since}, {"until", f.until, &spec.Until}} {
+		if limit.value == "" {
+			continue
+		}
+		at, err := moment(limit.value, now)
+		if err != nil {
+			return fmt.Errorf("--%s: %w", limit.flag, err)
+		}
+		*limit.to = &metav1.Time{Time: at}
+	}
+	if spec.Since != nil && spec.Until != nil && !spec.Since.Before(spec.Until) {
+		return fmt.Errorf("the time range ends at %s, before it begins at %s", utc(spec.Until.Time), utc(spec.Since.Time))
+	}
+	return nil
+}
+
+// compiled is the filter, ready to be asked.
+func (f *filterFlags) compiled(ctx context.Context, a *App, c client.Reader, flags *pflag.FlagSet) (*logfilter.Filter, error) {
+	spec, err := f.spec(ctx, a, c, flags)
+	if err != nil {
+		return nil, err
+	}
+	return logfilter.Compile(spec, a.Now())
+}
+
+// oneOf takes words of a list, in whatever case, as the API spells them.
+func oneOf[S ~string](flag string, given, known []string, to *[]S) error {
+	if len(given) == 0 {
+		return nil
+	}
+	*to = nil
+next:
+	for _, word := range given {
+		for _, k := range known {
+			if strings.EqualFold(word, k) {
+				*to = append(*to, S(k))
+				continue next
+			}
+		}
+		return fmt.Errorf("--%s: %q is none of %s", flag, word, strings.Join(known, ", "))
+	}
+	return nil
+}
+
+var days = regexp.MustCompile(`^([0-9]{1,5})d`)
+
+// ago reads a length of time; days may be given, too.
+func ago(value string) (time.Duration, error) {
+	var whole time.Duration
+	rest := value
+	if match := days.FindStringSubmatch(value); match != nil {
+		n, err := strconv.Atoi(match[1])
+		if err != nil {
+			return 0, err
+		}
+		whole, rest = time.Duration(n)*24*time.Hour, value[len(match[0]):]
+		if rest == "" {
+			return whole, nil
+		}
+	}
+	d, err := time.ParseDuration(rest)
+	if err != nil || d < 0 {
+		return 0, fmt.Errorf("%q is no length of time such as 90s, 24h or 7d", value)
+	}
+	return whole + d, nil
+}
+
+// moment reads a time, or a length of time before now.
+func moment(value string, now time.Time) (time.Time, error) {
+	if at, err := time.Parse(time.RFC3339, value); err == nil {
+		return at, nil
+	}
+	back, err := ago(value)
+	if err != nil {
+		return time.Time{}, fmt.Errorf("%q is neither a length of time such as 24h or 7d nor a time such as 2026-11-22T08:30:00Z", value)
+	}
+	return now.Add(-back), nil
+}
+
+// utc writes a time as it can be given to --since.
+func utc(t time.Time) string {
+	if t.IsZero() {
+		return ""
+	}
+	return t.UTC().Format(time.RFC3339)
+}
