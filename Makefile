@@ -17,8 +17,9 @@ demo: build $(DEVCLUSTER) ## Play a security story on a private control plane wi
 	$(DEVCLUSTER) exec --with mailpit -- bin/demo
 
 .PHONY: cluster-up
-cluster-up: $(DEVCLUSTER) ## Start a private control plane; kubeconfig in .cluster/kubeconfig, kubectl in bin/
-	$(DEVCLUSTER) up --dir .cluster
+cluster-up: $(DEVCLUSTER) ## Start a private control plane; kubeconfig in .cluster/kubeconfig, kubectl in bin/; NODE=1 adds a node
+	$(if $(NODE),$(NEED_NODE))
+	$(DEVCLUSTER) up --dir .cluster $(if $(NODE),--node)
 	@ln -sf "$$($(DEVCLUSTER) assets)/kubectl" bin/kubectl
 
 .PHONY: cluster-down
@@ -32,11 +33,15 @@ run: bin/manager ## Run the manager on this machine against the current kubeconf
 ##@ Build
 
 .PHONY: build
-build: bin/manager bin/demo ## Build the programs into bin/
+build: bin/manager bin/kubectl-tocsin bin/demo ## Build the programs into bin/
 
 .PHONY: bin/manager
 bin/manager:
 	CGO_ENABLED=0 go build -trimpath -o $@ ./cmd/manager
+
+.PHONY: bin/kubectl-tocsin
+bin/kubectl-tocsin:
+	CGO_ENABLED=0 go build -trimpath -o $@ ./cmd/kubectl-tocsin
 
 .PHONY: bin/demo
 bin/demo:
@@ -61,6 +66,53 @@ test: $(DEVCLUSTER) ## Unit and integration tests, on a real kube-apiserver and 
 	assets="$$($(DEVCLUSTER) assets)" && KUBEBUILDER_ASSETS="$$assets" go test -race -count=1 -timeout 15m ./...
 	go test -C hack/devcluster -count=1 -timeout 15m ./...
 	go test -C hack/prometheus -count=1 ./...
+
+# What `make test-interop` installs where it is missing. Debian may start what it installs; the tests neither need nor mind that:
+# they start servers of their own on loopback.
+INTEROP_PACKAGES := postfix libsasl2-modules sasl2-bin dovecot-core dovecot-submissiond dovecot-lmtpd opendkim \
+  unbound bind9 bind9-utils
+
+.PHONY: test-interop
+test-interop: $(DEVCLUSTER) ## E-mail against real Postfix, Dovecot, Mailpit, unbound and BIND on loopback (Debian, root)
+	@missing=(); for package in $(INTEROP_PACKAGES); do \
+	  dpkg-query -W -f '$${Status}' "$$package" 2>/dev/null | grep -q '^install ok installed$$' || missing+=("$$package"); \
+	done; \
+	if (($${#missing[@]})) && [ "$$(id -u)" = 0 ]; then \
+	  echo "installing $${missing[*]}"; \
+	  apt-get update -q && DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends "$${missing[@]}"; \
+	fi
+	mailpit="$$($(DEVCLUSTER) assets mailpit)" && \
+	  PATH="$$mailpit:$$PATH" go test -tags interop -count=1 -timeout 10m ./test/interop ./internal/mx
+
+# What a node needs, where it is missing. busybox-static goes into an image.
+NODE_PACKAGES := containerd runc containernetworking-plugins iproute2 busybox-static
+NEED_NODE = @missing=(); for package in $(NODE_PACKAGES); do \
+	  dpkg-query -W -f '$${Status}' "$$package" 2>/dev/null | grep -q '^install ok installed$$' || missing+=("$$package"); \
+	done; \
+	if (($${\#missing[@]})) && [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+	  echo "installing $${missing[*]}"; \
+	  apt-get update -q && DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends "$${missing[@]}"; \
+	fi
+
+.PHONY: e2e
+e2e: e2e-images ## The product in pods: on a node of its own (Debian, root), or in the cluster of KUBECONFIG if that is set
+	@run='go test -tags e2e -count=1 -timeout 10m -v ./test/e2e'; \
+	if [ -n "$${KUBECONFIG:-}" ]; then $$run; else \
+	  $(DEVCLUSTER) exec --node -- sh -ec \
+	    '$(DEVCLUSTER) load --dir "$$(dirname "$$KUBECONFIG")" $(E2E_IMAGES:%=bin/images/%.tar); exec '"$$run"; fi
+
+E2E_IMAGES := manager program mail
+
+.PHONY: e2e-images
+e2e-images: bin/manager $(DEVCLUSTER) ## Build the images that e2e needs, without Docker, into bin/images/
+	$(NEED_NODE)
+	$(DEVCLUSTER) image --name tocsin-manager:dev --output bin/images/manager.tar --entrypoint /manager --user 65532:65532 \
+	  /manager=bin/manager /etc/ssl/certs/ca-certificates.crt=/etc/ssl/certs/ca-certificates.crt
+	$(DEVCLUSTER) image --name tocsin-e2e-program:dev --output bin/images/program.tar \
+	  /bin/sh="$$(command -v busybox)" \
+	  /program/notify.sh=test/e2e/program/notify.sh /program/print-computer.sh=test/e2e/program/print-computer.sh
+	$(DEVCLUSTER) image --name tocsin-e2e-mail:dev --output bin/images/mail.tar --entrypoint /mailpit --user 65532:65532 \
+	  /mailpit="$$($(DEVCLUSTER) assets mailpit)/mailpit"
 
 .PHONY: bench
 bench: bin/manager bin/bench $(DEVCLUSTER) ## Measure what events and notifications cost, in ten minutes; TABLES="engine windows" takes one

@@ -32,6 +32,8 @@ type gathered struct {
 	// secrets were read unless the settings are wrong; credentials is what is wrong with them.
 	secrets     Secrets
 	credentials *CredentialsError
+	// exec is what keeps the channel from running programs; nil when nothing does.
+	exec *status.Verdict
 	// fallback is the channel that fallbackRef names; nil when there is none.
 	fallback *v1alpha1.NotificationChannel
 }
@@ -45,8 +47,10 @@ func judgeChannel(channel *v1alpha1.NotificationChannel, g gathered, now time.Ti
 		return stalled("`spec.fallbackRef`: names this channel itself, which cannot take over from itself; name another one, or none")
 	case verdict.Stalled:
 		return verdict
+	case g.exec != nil:
+		return *g.exec
 	case g.settings != nil:
-		return stalled("`spec.email`: " + g.settings.Error())
+		return stalled("`" + settingsField(channel) + "`: " + g.settings.Error())
 	case g.credentials != nil:
 		return status.Verdict{Reason: g.credentials.Reason, Message: g.credentials.Message}
 	case certificate != nil && tlsconfig.Validity(certificate, now) != "":
@@ -54,8 +58,9 @@ func judgeChannel(channel *v1alpha1.NotificationChannel, g gathered, now time.Ti
 		if now.After(certificate.NotAfter) {
 			reason = v1alpha1.ReasonCertificateExpired
 		}
-		return status.Verdict{Reason: reason, Message: fmt.Sprintf("`spec.email.tls.clientCertificateRef`: the certificate in Secret %q "+
-			"%s; put one that is valid there", channel.Spec.Email.TLS.ClientCertificateRef.Name, tlsconfig.Validity(certificate, now))}
+		return status.Verdict{Reason: reason, Message: fmt.Sprintf("`%s.tls.clientCertificateRef`: the certificate in Secret %q "+
+			"%s; put one that is valid there", settingsField(channel), channel.Spec.Transport().TLS.ClientCertificateRef.Name,
+			tlsconfig.Validity(certificate, now))}
 	}
 	return verdict
 }
@@ -116,13 +121,13 @@ func certificateAdvice(channel *v1alpha1.NotificationChannel, g gathered, now ti
 		reason, tense = v1alpha1.ReasonCertificateExpired, "expired"
 	}
 	return advice{reason, fmt.Sprintf("the client's certificate in Secret %q %s at %s; put a new one there, it is used without a restart",
-		channel.Spec.Email.TLS.ClientCertificateRef.Name, tense, certificate.NotAfter.UTC().Format(time.RFC3339))}
+		channel.Spec.Transport().TLS.ClientCertificateRef.Name, tense, certificate.NotAfter.UTC().Format(time.RFC3339))}
 }
 
 func dnssecAdvice(channel *v1alpha1.NotificationChannel) advice {
-	email := channel.Spec.Email
-	if email == nil || !email.MXLookup || email.TLS == nil || email.TLS.Mode != v1alpha1.TLSNone ||
-		email.DNS != nil && email.DNS.DNSSEC == v1alpha1.DNSSECRequire {
+	t := channel.Spec.Transport()
+	if t == nil || !t.MXLookup || t.TLS == nil || t.TLS.Mode != v1alpha1.TLSNone ||
+		t.DNS != nil && t.DNS.DNSSEC == v1alpha1.DNSSECRequire {
 		return advice{}
 	}
 	return advice{v1alpha1.DNSSECAdvisedCondition, "the servers are found by DNS and nothing is encrypted, so that whoever can forge an " +
@@ -150,6 +155,9 @@ func fallbackAdvice(channel, fallback *v1alpha1.NotificationChannel) advice {
 
 // nextLook is when a channel is to be looked at again; 0 when only a change of it can change anything.
 func nextLook(g gathered, now time.Time) time.Duration {
+	if g.exec != nil {
+		return secretPoll // of what else may change it, nothing is watched
+	}
 	if g.secrets.Version == "" {
 		return 0
 	}

@@ -417,7 +417,8 @@ func TestRotatedSecretsAreUsedWithoutARestart(t *testing.T) {
 	hushed(t, channel, secrets)
 }
 
-// advised waits until a status condition of a channel is there with a reason, or is not there, if that is empty.
+// advised waits until a status condition of a channel is there with a reason and such words, or is not there, if there is no
+// reason.
 func advised(t *testing.T, c *v1alpha1.NotificationChannel, kind, reason string, wants ...string) {
 	t.Helper()
 	k8s.Until(t, c, func() error {
@@ -425,9 +426,13 @@ func advised(t *testing.T, c *v1alpha1.NotificationChannel, kind, reason string,
 		if (found == nil) != (reason == "") || found != nil && (found.Reason != reason || found.Status != metav1.ConditionTrue) {
 			return fmt.Errorf("%s is %+v, want %q", kind, found, reason)
 		}
+		for _, want := range wants {
+			if !strings.Contains(found.Message, want) {
+				return fmt.Errorf("%q is missing in %s", want, found.Message)
+			}
+		}
 		return nil
 	})
-	contains(t, status.Message(c.Status.Conditions, kind), wants...)
 }
 
 func TestExpiryOfAClientCertificateIsToldAheadAndOnTime(t *testing.T) {

@@ -60,22 +60,22 @@ const tokenKey = "token"
 // Read returns what the channel's Secrets and ConfigMaps hold. The error is a *CredentialsError, which tells of all of them;
 // the Version is set all the same.
 func (c Credentials) Read(ctx context.Context, channel *v1alpha1.NotificationChannel) (Secrets, error) {
-	email := channel.Spec.Email
-	if email == nil {
+	transport, field := channel.Spec.Transport(), settingsField(channel)
+	if transport == nil {
 		return Secrets{}, nil
 	}
 	r := &reading{reader: c.Reader, namespace: channel.Namespace, versions: sha256.New()}
 	var s Secrets
-	if email.Auth != nil {
-		s.Login = r.login(ctx, "spec.email.auth.secretRef", email.Auth)
+	if transport.Auth != nil {
+		s.Login = r.login(ctx, field+".auth.secretRef", transport.Auth)
 	}
-	if t := email.TLS; t != nil && t.CARef != nil {
-		s.Roots = r.roots(ctx, "spec.email.tls.caRef", t.CARef)
+	if t := transport.TLS; t != nil && t.CARef != nil {
+		s.Roots = r.roots(ctx, field+".tls.caRef", t.CARef)
 	}
-	if t := email.TLS; t != nil && t.ClientCertificateRef != nil {
-		s.Certificate = r.certificate(ctx, "spec.email.tls.clientCertificateRef", t.ClientCertificateRef.Name)
+	if t := transport.TLS; t != nil && t.ClientCertificateRef != nil {
+		s.Certificate = r.certificate(ctx, field+".tls.clientCertificateRef", t.ClientCertificateRef.Name)
 	}
-	if email.DKIM != nil {
+	if email := channel.Spec.Email; email != nil && email.DKIM != nil {
 		s.DKIMKey = r.signingKey(ctx, "spec.email.dkim.secretRef", email.DKIM.SecretRef.Name)
 	}
 	if r.named {
@@ -85,6 +85,11 @@ func (c Credentials) Read(ctx context.Context, channel *v1alpha1.NotificationCha
 		return s, &CredentialsError{Reason: r.reason, Message: strings.Join(r.messages, "; ")}
 	}
 	return s, nil
+}
+
+// settingsField names the field with the settings of a channel.
+func settingsField(channel *v1alpha1.NotificationChannel) string {
+	return "spec." + strings.ToLower(string(channel.Spec.Type))
 }
 
 // reading is one Read under way.

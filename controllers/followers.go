@@ -211,7 +211,7 @@ func (e *Evaluator) resume(f *follower) {
 // wasInactive says whether the status tells that the condition was not evaluated when it was last looked at.
 func wasInactive(condition *v1alpha1.NotificationCondition) bool {
 	switch readyReason(condition) {
-	case v1alpha1.ReasonSuspended, v1alpha1.ReasonInvalid, v1alpha1.ReasonNotImplemented:
+	case v1alpha1.ReasonSuspended, v1alpha1.ReasonInvalid:
 		return true
 	}
 	return false

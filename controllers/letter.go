@@ -31,6 +31,9 @@ func compose(n *v1alpha1.Notification, channel *v1alpha1.NotificationChannel) le
 		if d.Channel != channel.Name {
 			continue
 		}
+		if len(d.Recipients) == 0 && channel.Spec.SMS != nil {
+			continue // the channel did not exist: what was rendered is no short text
+		}
 		delivery.Subject, delivery.Message = d.Subject, d.Message
 		if len(d.Recipients) > 0 {
 			delivery.Recipients = d.Recipients
@@ -40,16 +43,27 @@ func compose(n *v1alpha1.Notification, channel *v1alpha1.NotificationChannel) le
 		recipients: delivery.Recipients, subject: delivery.Subject, text: delivery.Message,
 		date: n.CreationTimestamp.Time,
 	}
-	if email := channel.Spec.Email; email != nil {
-		l.from = string(email.Sender)
-	}
+	l.from = senderOf(channel)
 	l.id = message.ID(string(n.UID), channel.Name, l.from)
+	if channel.Spec.SMS != nil { // a gateway makes something of each header and each part
+		return l
+	}
 	l.thread = threadOf(n, channel.Name, l.from)
 	page := message.Page{Subject: l.subject, Text: l.text, Values: journal.Values(n), Spec: &n.Spec}
 	if html, err := message.HTML(page); err == nil {
 		l.html = html
 	}
 	return l
+}
+
+func senderOf(channel *v1alpha1.NotificationChannel) string {
+	switch {
+	case channel.Spec.Email != nil:
+		return string(channel.Spec.Email.Sender)
+	case channel.Spec.SMS != nil:
+		return string(channel.Spec.SMS.Sender)
+	}
+	return ""
 }
 
 // threadOf is the root that the notifications of one condition and key refer to. A Test and a Digest stand alone.

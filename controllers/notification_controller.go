@@ -13,7 +13,6 @@ import (
 	"github.com/go-logr/logr"
 	"k8s.io/apimachinery/pkg/api/equality"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/util/wait"
 	"k8s.io/client-go/util/workqueue"
@@ -23,8 +22,10 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/controller"
 	"sigs.k8s.io/controller-runtime/pkg/handler"
+	"sigs.k8s.io/controller-runtime/pkg/source"
 
 	"github.com/tocsin-dev/tocsin/api/v1alpha1"
+	"github.com/tocsin-dev/tocsin/internal/execjob"
 	"github.com/tocsin-dev/tocsin/internal/lanes"
 	"github.com/tocsin-dev/tocsin/internal/limit"
 	"github.com/tocsin-dev/tocsin/internal/outbox"
@@ -54,6 +55,7 @@ type DeliveryReconciler struct {
 	// Workers is how many deliveries may be under way at once.
 	Workers int
 	limits  *limits
+	exec    *executor
 	// Grace is how long an attempt that is under way may go on after the manager was told to stop.
 	Grace time.Duration
 }
@@ -65,26 +67,46 @@ type DeliveryReconciler struct {
 func (r *DeliveryReconciler) Reconcile(ctx context.Context, request deliveryRequest) (ctrl.Result, error) {
 	n := &v1alpha1.Notification{}
 	if err := r.Get(ctx, request.NamespacedName, n); err != nil {
-		return ctrl.Result{}, client.IgnoreNotFound(err)
+		if apierrors.IsNotFound(err) {
+			r.exec.gate.leave(request)
+			return ctrl.Result{}, r.tidy(ctx, request, nil)
+		}
+		return ctrl.Result{}, err
 	}
 	if request.Channel == "" {
 		return ctrl.Result{}, r.record(ctx, n, nil)
+	}
+	if err := r.tidy(ctx, request, n); err != nil {
+		return ctrl.Result{}, err
 	}
 	channel, err := r.channel(ctx, request)
 	if err != nil {
 		return ctrl.Result{}, err
 	}
 	delivery := outbox.Find(n.Status.Deliveries, request.Channel)
+	if execjob.Current(delivery) != "" {
+		if followed, result, err := r.followJob(ctx, n, delivery); followed || err != nil {
+			return result, err
+		}
+	}
 	now := r.Clock.Now()
 	decision, since := outbox.Turn(n, delivery)
 	if decision.Verb == "" {
 		decision = outbox.Next(delivery, channel, since, now)
 	}
-	switch decision.Verb {
-	case outbox.Send:
+	if decision.Verb == outbox.Send {
 		return r.send(ctx, n, delivery, channel)
+	}
+	r.exec.gate.leave(request)
+	return r.settle(ctx, n, delivery, decision, now)
+}
+
+// settle does what is decided about a delivery that is not sent now.
+func (r *DeliveryReconciler) settle(ctx context.Context, n *v1alpha1.Notification, delivery v1alpha1.DeliveryStatus,
+	decision outbox.Decision, now time.Time) (ctrl.Result, error) {
+	switch decision.Verb {
 	case outbox.Suppress:
-		with, err := r.heldBackWith(ctx, n, request.Channel)
+		with, err := r.heldBackWith(ctx, n, delivery.Channel)
 		if err != nil {
 			return ctrl.Result{}, err
 		}
@@ -101,7 +123,7 @@ func (r *DeliveryReconciler) Reconcile(ctx context.Context, request deliveryRequ
 		return ctrl.Result{RequeueAfter: decision.At.Sub(now)}, r.record(ctx, n, &delivery)
 	case outbox.Wait:
 		return ctrl.Result{RequeueAfter: decision.At.Sub(now)}, nil
-	case outbox.Done:
+	case outbox.Done, outbox.Send:
 	}
 	return ctrl.Result{}, nil
 }
@@ -163,7 +185,7 @@ func (r *DeliveryReconciler) channel(ctx context.Context, request deliveryReques
 	return channel, nil
 }
 
-// send makes one attempt. That it starts is stored first: a manager whose view is outdated fails there, and sends nothing.
+// send makes one attempt, if the channel's limit lets it.
 func (r *DeliveryReconciler) send(ctx context.Context, n *v1alpha1.Notification, delivery v1alpha1.DeliveryStatus,
 	channel *v1alpha1.NotificationChannel) (ctrl.Result, error) {
 	if ctx.Err() != nil {
@@ -181,6 +203,16 @@ func (r *DeliveryReconciler) send(ctx context.Context, n *v1alpha1.Notification,
 		}
 		delivery.Limit = place
 	}
+	if channel.Spec.Exec != nil {
+		return r.sendJob(ctx, n, delivery, channel)
+	}
+	return r.sendLetter(ctx, n, delivery, channel)
+}
+
+// sendLetter sends a message. That the attempt starts is stored first: a manager whose view is outdated fails there, and sends
+// nothing.
+func (r *DeliveryReconciler) sendLetter(ctx context.Context, n *v1alpha1.Notification, delivery v1alpha1.DeliveryStatus,
+	channel *v1alpha1.NotificationChannel) (ctrl.Result, error) {
 	letter := compose(n, channel)
 	if delivery.MessageID != "" { // the sender may have been changed between attempts
 		letter.id = delivery.MessageID
@@ -261,11 +293,7 @@ func (r *DeliveryReconciler) record(ctx context.Context, n *v1alpha1.Notificatio
 	n.Status.ObservedGeneration = n.Generation
 	outcome := outbox.Summarize(&n.Spec, n.Status.Deliveries)
 	status.Set(&n.Status.Conditions, n.Generation, v1alpha1.SucceededCondition, outcome.Status, outcome.Reason, outcome.Message)
-	if n.Spec.Acknowledgement != nil {
-		status.Set(&n.Status.Conditions, n.Generation, v1alpha1.AcknowledgedCondition, metav1.ConditionFalse,
-			v1alpha1.ReasonNotImplemented,
-			"`spec.acknowledgement` is accepted by the schema, but this version cannot tell yet who set it")
-	}
+	acknowledge(n, r.Clock.Now())
 	if equality.Semantic.DeepEqual(before, &n.Status) {
 		return nil
 	}
@@ -289,6 +317,7 @@ func (r *DeliveryReconciler) setupWithManager(mgr ctrl.Manager) error {
 		Watches(&v1alpha1.Notification{}, handler.TypedEnqueueRequestsFromMapFunc(deliveriesOf)).
 		Watches(&v1alpha1.NotificationChannel{}, handler.TypedEnqueueRequestsFromMapFunc(r.waitingFor)).
 		Watches(&v1alpha1.NotificationCondition{}, handler.TypedEnqueueRequestsFromMapFunc(entriesOf)).
+		WatchesRawSource(source.TypedFunc[deliveryRequest](r.exec.jobs.start)).
 		WithOptions(controller.TypedOptions[deliveryRequest]{
 			MaxConcurrentReconciles: r.Workers,
 			NewQueue:                newQueue,
@@ -314,7 +343,7 @@ func deliveriesOf(_ context.Context, o client.Object) []deliveryRequest {
 	for _, channel := range pendingChannels(n) {
 		requests = append(requests, deliveryRequest{key, channel})
 	}
-	if len(requests) == 0 && n.Status.ObservedGeneration != n.Generation {
+	if len(requests) == 0 && n.Status.ObservedGeneration != n.Generation || unheeded(n) {
 		requests = append(requests, deliveryRequest{key, ""})
 	}
 	return requests

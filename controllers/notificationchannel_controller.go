@@ -37,6 +37,7 @@ type ChannelReconciler struct {
 	client.Client
 	Senders Senders
 	Clock   clock.PassiveClock
+	exec    *executor
 }
 
 // +kubebuilder:rbac:groups=tocsin.dev,resources=notificationchannels,verbs=get;list;watch
@@ -65,7 +66,14 @@ func (r *ChannelReconciler) gather(ctx context.Context, channel *v1alpha1.Notifi
 	if g.fallback, err = r.fallback(ctx, channel); err != nil {
 		return g, err
 	}
-	if channel.Spec.Email == nil || verify.Channel(&channel.Spec).Stalled {
+	if verify.Channel(&channel.Spec).Stalled {
+		return g, nil
+	}
+	if channel.Spec.Exec != nil {
+		g.exec, err = r.exec.judge(ctx, channel)
+		return g, err
+	}
+	if channel.Spec.Transport() == nil {
 		return g, nil
 	}
 	if _, g.settings = r.Senders.with(channel, Secrets{}); g.settings == nil {
@@ -80,7 +88,7 @@ func (r *ChannelReconciler) secrets(ctx context.Context, channel *v1alpha1.Notif
 		return secrets, asCredentialsError(err)
 	}
 	if _, err := r.Senders.with(channel, secrets); err != nil {
-		return secrets, &CredentialsError{Reason: v1alpha1.ReasonSecretInvalid, Message: "`spec.email`: " + err.Error()}
+		return secrets, &CredentialsError{Reason: v1alpha1.ReasonSecretInvalid, Message: "`" + settingsField(channel) + "`: " + err.Error()}
 	}
 	return secrets, nil
 }

@@ -49,16 +49,23 @@ func (s Senders) Start(ctx context.Context) error {
 func (s Senders) send(ctx context.Context, channel *v1alpha1.NotificationChannel, m notify.Message) notify.Result {
 	sender, err := s.of(ctx, channel)
 	if err != nil {
-		return notify.Result{
-			Reason: notify.ReasonNotConfigured, Temporary: true, Message: notify.Bound(err.Error(), notify.MaxMessage),
-		}
+		return notConfigured(err)
+	}
+	if channel.Spec.SMS != nil {
+		return throughGateway(ctx, sender, channel.Spec.SMS, m)
 	}
 	return sender.Send(ctx, m)
 }
 
+func notConfigured(err error) notify.Result {
+	return notify.Result{
+		Reason: notify.ReasonNotConfigured, Temporary: true, Message: notify.Bound(err.Error(), notify.MaxMessage),
+	}
+}
+
 func (s Senders) of(ctx context.Context, channel *v1alpha1.NotificationChannel) (notify.Sender, error) {
-	if channel.Spec.Email == nil {
-		return nil, fmt.Errorf("channels of type %s cannot send yet", channel.Spec.Type)
+	if channel.Spec.Transport() == nil {
+		return nil, fmt.Errorf("channels of type %s send no mail", channel.Spec.Type)
 	}
 	secrets, err := s.credentials.Read(ctx, channel)
 	if err != nil {
@@ -67,33 +74,33 @@ func (s Senders) of(ctx context.Context, channel *v1alpha1.NotificationChannel) 
 	return s.with(channel, secrets)
 }
 
-// with makes the sender of an e-mail channel. It asks no server.
+// with makes the sender of an e-mail or SMS channel. It asks no server.
 func (s Senders) with(channel *v1alpha1.NotificationChannel, secrets Secrets) (notify.Sender, error) {
-	email := channel.Spec.Email
+	transport := channel.Spec.Transport()
 	config := smtp.Config{
 		HelloName: s.helloName,
-		TLS:       tlsOf(&email.MailTransport, secrets),
+		TLS:       tlsOf(transport, secrets),
 		Login:     secrets.Login,
 		Pool:      s.pool,
 		Key:       fmt.Sprintf("%s@%s", channel.UID, revision(channel, secrets.Version)),
 	}
-	for _, server := range email.Servers {
+	for _, server := range transport.Servers {
 		config.Servers = append(config.Servers, string(server))
 	}
-	if email.Port != nil {
-		config.Port = int(*email.Port)
+	if transport.Port != nil {
+		config.Port = int(*transport.Port)
 	}
-	if timeout, err := email.Timeout.Duration(); err == nil {
+	if timeout, err := transport.Timeout.Duration(); err == nil {
 		config.Timeout = timeout
 	}
-	if email.MXLookup {
-		resolver, err := s.resolvers.of(email.DNS, config.Timeout)
+	if transport.MXLookup {
+		resolver, err := s.resolvers.of(transport.DNS, config.Timeout)
 		if err != nil {
 			return nil, fmt.Errorf("dns: %w", err)
 		}
 		config.MX = resolver
 	}
-	if email.DKIM != nil && secrets.DKIMKey != nil {
+	if email := channel.Spec.Email; email != nil && email.DKIM != nil && secrets.DKIMKey != nil {
 		config.DKIM = &smtp.DKIM{Domain: email.DKIM.Domain, Selector: email.DKIM.Selector, Key: secrets.DKIMKey}
 	}
 	return smtp.New(config)

@@ -13,6 +13,8 @@ import (
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
+	"github.com/tocsin-dev/tocsin/api/v1alpha1"
+	"github.com/tocsin-dev/tocsin/internal/execjob"
 	"github.com/tocsin-dev/tocsin/internal/notify"
 	"github.com/tocsin-dev/tocsin/internal/notify/smtp"
 	"github.com/tocsin-dev/tocsin/internal/retention"
@@ -37,6 +39,8 @@ type Options struct {
 	EventRetention retention.Policy
 	// NotificationRetention says how long and how many Notifications are kept. Zero: retention.DefaultNotifications.
 	NotificationRetention retention.Policy
+	// Exec is where channels may run programs, and of which images. Zero: anywhere, and any.
+	Exec execjob.Allowed
 }
 
 // DefaultDeliveryWorkers is how many deliveries may be under way at once. A channel gets a sixteenth, a namespace a quarter.
@@ -93,16 +97,20 @@ func Setup(ctx context.Context, mgr ctrl.Manager, options Options) error {
 	if err := mgr.Add(senders); err != nil {
 		return fmt.Errorf("adding the senders: %w", err)
 	}
+	executor, err := newExecutor(mgr, recorder, options.Exec)
+	if err != nil {
+		return err
+	}
 	for name, reconciler := range map[string]interface{ setupWithManager(ctrl.Manager) error }{
 		"condition": &ConditionReconciler{
 			Client: mgr.GetClient(), Evaluator: evaluator, Recorder: recorder,
 			Surroundings: verify.Surroundings{OperatorNamespace: options.Namespace, Kept: options.EventRetention.Shortest},
 			Computers:    options.Computers,
 		},
-		"channel": &ChannelReconciler{Client: mgr.GetClient(), Senders: senders, Clock: options.Clock},
+		"channel": &ChannelReconciler{Client: mgr.GetClient(), Senders: senders, Clock: options.Clock, exec: executor},
 		"delivery": &DeliveryReconciler{
 			Client: mgr.GetClient(), Live: mgr.GetAPIReader(), Clock: options.Clock,
-			Senders: senders, limits: evaluator.limits,
+			Senders: senders, limits: evaluator.limits, exec: executor,
 			Workers: options.DeliveryWorkers, Grace: options.Grace,
 		},
 	} {
@@ -112,6 +120,9 @@ func Setup(ctx context.Context, mgr ctrl.Manager, options Options) error {
 	}
 	for _, reason := range notify.Reasons() {
 		deliveryAttempts.WithLabelValues("Email", string(reason))
+	}
+	for _, reason := range execjob.Reasons() {
+		deliveryAttempts.WithLabelValues(string(v1alpha1.ChannelExec), reason)
 	}
 	return nil
 }

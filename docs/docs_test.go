@@ -256,6 +256,7 @@ func TestEachFieldHasItsHeading(t *testing.T) {
 		"notificationcondition.md": v1alpha1.NotificationConditionSpec{},
 		"notificationchannel.md":   v1alpha1.NotificationChannelSpec{},
 		"notification.md":          v1alpha1.NotificationSpec{},
+		"notificationfilter.md":    v1alpha1.NotificationFilterSpec{},
 	} {
 		have := headings(read(t, page))
 		kind := strings.TrimSuffix(reflect.TypeOf(spec).Name(), "Spec")

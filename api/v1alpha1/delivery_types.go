@@ -158,4 +158,15 @@ type Attempt struct {
 	// +optional
 	// +kubebuilder:validation:MaxLength=128
 	QueueID string `json:"queueID,omitempty"`
+	// job that the attempt runs as, through a channel of type Exec.
+	// +optional
+	// +kubebuilder:validation:MaxLength=63
+	Job string `json:"job,omitempty"`
+	// exitCode of the program that the Job ran last.
+	// +optional
+	ExitCode *int32 `json:"exitCode,omitempty"`
+	// output is the last that the program printed: at most 20 lines and 1024 bytes, printable characters alone.
+	// +optional
+	// +kubebuilder:validation:MaxLength=1024
+	Output string `json:"output,omitempty"`
 }

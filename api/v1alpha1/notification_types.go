@@ -23,6 +23,7 @@ const (
 // +kubebuilder:validation:XValidation:rule="(self.type == 'Digest') == has(self.digest)",message="`digest` must be set when `type` is Digest, and only then"
 // +kubebuilder:validation:XValidation:rule="has(self.condition) == has(oldSelf.condition) && has(self.creator) == has(oldSelf.creator) && has(self.severity) == has(oldSelf.severity) && has(self.trigger) == has(oldSelf.trigger) && has(self.digest) == has(oldSelf.digest) && has(self.deliveries) == has(oldSelf.deliveries)",message="may not be changed, save for `acknowledgement`: the log tells what was"
 // +kubebuilder:validation:XValidation:rule="!has(oldSelf.acknowledgement) || has(self.acknowledgement)",message="`acknowledgement` may not be taken back"
+// +kubebuilder:validation:XValidation:rule="!has(self.acknowledgement) || !has(self.acknowledgement.quietUntilCleared) || !self.acknowledgement.quietUntilCleared || has(self.trigger) && self.trigger.reason != 'Cleared' && self.type != 'NewRiskDetected'",message="`acknowledgement.quietUntilCleared` may be set where a condition has fired that can fire again: not with `type` Test, Digest or NewRiskDetected, nor when it has cleared"
 type NotificationSpec struct {
 	// type is the condition's type, or Test for one that a user creates to try a channel.
 	// +required
@@ -64,7 +65,7 @@ type NotificationSpec struct {
 	Deliveries []Delivery `json:"deliveries,omitempty"`
 	// acknowledgement says that somebody has taken notice.
 	// +optional
-	// +kubebuilder:validation:XValidation:rule="self == oldSelf",message="may be set once"
+	// +kubebuilder:validation:XValidation:rule="self == oldSelf",messageExpression="'may be set once, and ' + (has(oldSelf.by) ? oldSelf.by : 'somebody') + ' has done so'"
 	Acknowledgement *Acknowledgement `json:"acknowledgement,omitempty"`
 }
 
@@ -281,6 +282,16 @@ type Acknowledgement struct {
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=4096
 	Comment string `json:"comment"`
+	// by is the name of the user who acknowledged. The API server writes it.
+	// +optional
+	// +kubebuilder:validation:MaxLength=256
+	By string `json:"by,omitempty"`
+	// time of the acknowledgement. The API server writes it.
+	// +optional
+	Time *metav1.Time `json:"time,omitempty"`
+	// quietUntilCleared: the condition tells nothing more of the same computer or risk until it has cleared.
+	// +optional
+	QuietUntilCleared bool `json:"quietUntilCleared,omitempty"`
 }
 
 // NotificationStatus is what became of the deliveries.
@@ -294,6 +305,14 @@ type NotificationStatus struct {
 	// observedGeneration is the generation that the status speaks of.
 	// +optional
 	ObservedGeneration int64 `json:"observedGeneration,omitempty"`
+	// acknowledged says whether somebody has acknowledged the notification.
+	// +optional
+	// +kubebuilder:default:=false
+	Acknowledged bool `json:"acknowledged,omitempty"`
+	// acknowledgedTime is when that was: spec.acknowledgement.time, or when Tocsin first saw it where the API server did not
+	// write that.
+	// +optional
+	AcknowledgedTime *metav1.Time `json:"acknowledgedTime,omitempty"`
 	// deliveries tell for each channel how far it has got.
 	// +optional
 	// +kubebuilder:validation:MaxItems=32
@@ -306,7 +325,7 @@ type NotificationStatus struct {
 const (
 	// SucceededCondition is the type of the status condition that says how the deliveries went as a whole.
 	SucceededCondition = "Succeeded"
-	// AcknowledgedCondition is the type of the status condition that speaks of spec.acknowledgement.
+	// AcknowledgedCondition is the type of the status condition that is there, and True, once somebody has acknowledged.
 	AcknowledgedCondition = "Acknowledged"
 
 	// ReasonPending appears on Succeeded=Unknown before any attempt was made.
@@ -325,6 +344,9 @@ const (
 	ReasonPartlyDelivered = "PartlyDelivered"
 	// ReasonFailed appears on Succeeded=False when nothing was accepted.
 	ReasonFailed = "Failed"
+
+	// ReasonAcknowledged appears on Acknowledged=True; the message says who it was, and when.
+	ReasonAcknowledged = "Acknowledged"
 )
 
 // Notification is one decision to tell somebody, the text, and what became of each delivery: the entry in the log.
@@ -336,6 +358,7 @@ const (
 // +kubebuilder:printcolumn:name="Condition",type=string,JSONPath=`.spec.condition.name`
 // +kubebuilder:printcolumn:name="Severity",type=string,JSONPath=`.spec.severity`
 // +kubebuilder:printcolumn:name="State",type=string,JSONPath=`.status.conditions[?(@.type=="Succeeded")].reason`
+// +kubebuilder:printcolumn:name="Acknowledged-By",type=string,JSONPath=`.spec.acknowledgement.by`,priority=1
 // +kubebuilder:printcolumn:name="Occurrences",type=integer,JSONPath=`.spec.trigger.occurrences`,priority=1
 // +kubebuilder:printcolumn:name="Held",type=integer,JSONPath=`.spec.trigger.held`,priority=1
 // +kubebuilder:printcolumn:name="Message",type=string,JSONPath=`.status.conditions[?(@.type=="Succeeded")].message`,priority=1
@@ -344,6 +367,7 @@ const (
 // +kubebuilder:selectablefield:JSONPath=`.spec.condition.name`
 // +kubebuilder:selectablefield:JSONPath=`.spec.severity`
 // +kubebuilder:selectablefield:JSONPath=`.spec.creator`
+// +kubebuilder:selectablefield:JSONPath=`.status.acknowledged`
 type Notification struct {
 	metav1.TypeMeta `json:",inline"`
 	// metadata of the object.

@@ -61,4 +61,7 @@ const (
 	ReasonSecretUnreadable = "SecretUnreadable"
 	// ReasonCertificateExpired appears on Ready=False while the client's certificate is one that has expired.
 	ReasonCertificateExpired = "CertificateExpired"
+	// ReasonExecForbidden appears on Ready=False of a channel of type Exec while the manager lacks a right that it needs to run
+	// programs in the namespace; the message names it.
+	ReasonExecForbidden = "ExecForbidden"
 )

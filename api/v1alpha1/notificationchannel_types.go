@@ -56,6 +56,17 @@ type NotificationChannelSpec struct {
 	Exec *ExecChannel `json:"exec,omitempty"`
 }
 
+// Transport is how an e-mail or SMS channel hands over its mail; nil for a channel that sends none.
+func (s *NotificationChannelSpec) Transport() *MailTransport {
+	switch {
+	case s.Email != nil:
+		return &s.Email.MailTransport
+	case s.SMS != nil:
+		return &s.SMS.MailTransport
+	}
+	return nil
+}
+
 // Limit is a number of notifications per interval.
 type Limit struct {
 	// count of notifications, at most.
@@ -260,7 +271,8 @@ type SMSRecipient string
 
 // SMSChannel holds the settings of an SMS channel.
 //
-// +kubebuilder:validation:XValidation:rule="has(self.gatewayDomain) || self.recipients.all(r, !r.startsWith('+'))",message="`gatewayDomain` must be set when `recipients` holds a phone number"
+// +kubebuilder:validation:XValidation:rule="has(self.gatewayDomain) || has(self.gatewayAddress) || self.recipients.all(r, r.contains('@'))",message="`gatewayDomain` or `gatewayAddress` must be set when `recipients` holds a phone number"
+// +kubebuilder:validation:XValidation:rule="!has(self.gatewayDomain) || !has(self.gatewayAddress)",message="`gatewayDomain` and `gatewayAddress` both say what becomes of a phone number; set one of them"
 type SMSChannel struct {
 	MailTransport `json:",inline"`
 
@@ -276,6 +288,14 @@ type SMSChannel struct {
 	// +kubebuilder:validation:MaxLength=253
 	// +kubebuilder:validation:Pattern=`^[^\s@<>,;]+$`
 	GatewayDomain string `json:"gatewayDomain,omitempty"`
+	// gatewayAddress makes a phone number an address in another way: %NUMBER% stands for its digits, without the plus, and %% for
+	// a percent sign, such as in "+%NUMBER%/TYPE=SMS@fax.example.com".
+	// +optional
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=240
+	// +kubebuilder:validation:XValidation:rule="self.matches('^([^%]|%%)*%NUMBER%([^%]|%%)*$')",message="must hold %NUMBER% once, as in sms+%NUMBER%@gw.example.com; a percent sign is written %%"
+	// +kubebuilder:validation:XValidation:rule="self.matches('^[^\\\\s<>@,;\\\\x00-\\\\x20]+@[^\\\\s<>@,;\\\\x00-\\\\x20]+$')",message="must be one e-mail address when %NUMBER% is filled in, such as sms+%NUMBER%@gw.example.com"
+	GatewayAddress string `json:"gatewayAddress,omitempty"`
 	// sender is the From address, and the envelope's.
 	// +required
 	Sender MailAddress `json:"sender"`
@@ -285,7 +305,8 @@ type SMSChannel struct {
 	// message with placeholders. Unset: "%SEVERITY%: %EVENT% %COMPUTER% %RISE_TIME%".
 	// +optional
 	Message Text `json:"message,omitempty"`
-	// maxSegments is the most segments that a text may fill; longer ones are cut at a character. Unset: 3.
+	// maxSegments is the most segments that a text may fill: one takes 160 characters of the GSM alphabet or 70 others, each of
+	// several 153 or 67. Longer texts are cut at a character. Unset: 3.
 	// +optional
 	// +kubebuilder:validation:Minimum=1
 	// +kubebuilder:validation:Maximum=10

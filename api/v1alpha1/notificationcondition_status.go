@@ -172,6 +172,10 @@ type DamperStatus struct {
 	// last fired.
 	// +optional
 	ClearedTime *metav1.Time `json:"clearedTime,omitempty"`
+	// quietSince is when somebody acknowledged its last notification and asked for quiet until it has cleared: until then all
+	// that arrives is held. Unset if nobody has.
+	// +optional
+	QuietSince *metav1.Time `json:"quietSince,omitempty"`
 	// held is the number of occurrences held since the last notification.
 	// +optional
 	Held int64 `json:"held,omitempty"`

@@ -4,6 +4,9 @@ package v1alpha1
 
 import metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
+// CreatorAnnotation of a NotificationCondition is the name of the user who created it. Admission vouches for it.
+const CreatorAnnotation = Group + "/creator"
+
 // ConditionType is a preset: it supplies the event types that count and the default threshold. Custom supplies none.
 //
 // +kubebuilder:validation:Enum=AuthenticationFailure;ClientListChanged;ClientSecurityAlert;DownloadProtectionOutOfDate;EnforcerDown;FileReputation;ForcedApplicationDetected;IPSSignaturesOutOfDate;NetworkLoad;NewClientSoftware;NewLearnedApplication;NewRiskDetected;NewUserAllowedDownload;PowerEraserRecommended;RiskOutbreak;ServerHealth;SingleRiskEvent;SONARDefinitionsOutOfDate;SystemEvent;UnmanagedComputers;VirusDefinitionsOutOfDate;Custom

@@ -77,6 +77,10 @@ func parseFlags(flags *flag.FlagSet, args []string) (*options, error) {
 		"how long a delivery under way may go on after the manager was told to stop")
 	flags.StringVar(&o.controllers.HelloName, "smtp-hello", "",
 		"`name` to say hello to mail servers as (default: the host's name)")
+	flags.Var(&o.controllers.Exec.Namespaces, "exec-namespaces",
+		"namespaces in which channels may run programs, a `list` with * as wildcard; empty: in none")
+	flags.Var(&o.controllers.Exec.Images, "exec-images",
+		"images that such programs may use, a `list` with * as wildcard; a name is compared as the channel writes it; empty: none")
 	o.bindRetention(flags)
 	o.zap.BindFlags(flags)
 	if err := flags.Parse(args); err != nil {

@@ -316,6 +316,37 @@ func TestSnapshot(t *testing.T) {
 				return labelled
 			}, want: false,
 		},
+		"nobody knows who made the condition": {
+			field: func(n *v1alpha1.Notification) any { return n.Spec.Creator }, want: "",
+		},
+		"who made the condition": {
+			condition: func(c *v1alpha1.NotificationCondition) {
+				c.Annotations = map[string]string{"tocsin.dev/creator": "jörg@example.com", "other": "x"}
+			},
+			field: func(n *v1alpha1.Notification) any { return n.Spec.Creator }, want: "jörg@example.com",
+		},
+		"the name of who made it is cut at a character": {
+			condition: func(c *v1alpha1.NotificationCondition) {
+				c.Annotations = map[string]string{"tocsin.dev/creator": strings.Repeat("ö", 257)}
+			},
+			field: func(n *v1alpha1.Notification) any { return n.Spec.Creator }, want: strings.Repeat("ö", 256),
+		},
+		"the day is that of the decision, in UTC": {
+			firing: func(f *plan.Firing) {
+				f.Time = time.Date(2026, 11, 23, 0, 30, 0, 0, time.FixedZone("", 3600))
+			},
+			field: func(n *v1alpha1.Notification) any { return n.Labels[journal.LabelDay] }, want: "2026-11-22",
+		},
+		"a channel's name that is too long for a label is none": {
+			condition: func(c *v1alpha1.NotificationCondition) {
+				c.Spec.Actions = []v1alpha1.Action{action(strings.Repeat("a", 64)), action(strings.Repeat("b", 63))}
+			},
+			field: func(n *v1alpha1.Notification) any {
+				_, long := n.Labels[journal.ChannelLabels+strings.Repeat("a", 64)]
+				_, short := n.Labels[journal.ChannelLabels+strings.Repeat("b", 63)]
+				return []bool{long, short}
+			}, want: []bool{false, true},
+		},
 		"a condition's name with a dot is one": {
 			condition: func(c *v1alpha1.NotificationCondition) { c.Name = "soc.outbreak" },
 			field:     func(n *v1alpha1.Notification) any { return n.Labels[journal.LabelCondition] }, want: "soc.outbreak",

@@ -94,7 +94,10 @@ func TestDigest(t *testing.T) {
 	}
 	check(t, "type", n.Spec.Type, "Digest")
 	check(t, "severity", n.Spec.Severity, v1alpha1.SeverityCritical)
-	check(t, "labels", n.Labels, map[string]string{"tocsin.dev/type": "Digest", "tocsin.dev/severity": "Critical"})
+	check(t, "labels", n.Labels, map[string]string{
+		"tocsin.dev/type": "Digest", "tocsin.dev/severity": "Critical", "tocsin.dev/day": "2026-11-22",
+		"channel.tocsin.dev/mail": "", "channel.tocsin.dev/sms": "",
+	})
 	check(t, "deliveries", outline(n), "mail sms<mail")
 	check(t, "place", n.Spec.Deliveries[0].Limit, place)
 	for _, d := range n.Spec.Deliveries {

@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
@@ -21,12 +22,19 @@ import (
 	"github.com/tocsin-dev/tocsin/internal/plan"
 )
 
-// Labels of a Notification, for selectors. A condition whose name is too long for a label has none.
+// Labels of a Notification, for selectors. A condition or channel whose name is too long for a label has none.
 const (
 	LabelCondition = v1alpha1.Group + "/condition"
-	LabelSeverity  = v1alpha1.Group + "/severity"
-	LabelType      = v1alpha1.Group + "/type"
+	// LabelDay is the day of the decision in UTC, such as 2026-11-22.
+	LabelDay      = v1alpha1.Group + "/day"
+	LabelSeverity = v1alpha1.Group + "/severity"
+	LabelType     = v1alpha1.Group + "/type"
+	// ChannelLabels is the prefix of the labels, without values, that name the channels.
+	ChannelLabels = "channel." + v1alpha1.Group + "/"
 )
+
+// maxCreator is how long the name of a condition's creator gets, in characters.
+const maxCreator = 256
 
 // maxName keeps a Notification's name within what Kubernetes admits (253 characters).
 const maxName = 200
@@ -51,14 +59,15 @@ func Compose(f plan.Firing, channels []v1alpha1.NotificationChannel) *v1alpha1.N
 			Name: condition.Name, UID: condition.UID, Generation: condition.Generation,
 			Threshold: f.Rule.Threshold, Damper: damperOf(f.Rule),
 		},
+		Creator:  creatorOf(condition),
 		Severity: severityOf(f.Window.Severity),
 		Trigger:  triggerOf(f),
 	}
-	n.Labels = labels(n)
 	for _, action := range actions(condition, channels) {
 		n.Spec.Deliveries = append(n.Spec.Deliveries, Deliver(n, action, find(channels, action.ChannelRef.Name)))
 	}
 	standBy(n, channels)
+	n.Labels = labels(n, f.Time)
 	return n
 }
 
@@ -101,11 +110,11 @@ func Digest(channel *v1alpha1.NotificationChannel, digest *v1alpha1.Digest, plac
 			n.Spec.Severity = entry.Severity
 		}
 	}
-	n.Labels = labels(n)
 	d := Deliver(n, v1alpha1.Action{ChannelRef: v1alpha1.ChannelReference{Name: channel.Name}}, channel)
 	d.Limit = place
 	n.Spec.Deliveries = []v1alpha1.Delivery{d}
 	standBy(n, channels)
+	n.Labels = labels(n, digest.Until.Time)
 	return n
 }
 
@@ -160,6 +169,9 @@ func find(channels []v1alpha1.NotificationChannel, name string) *v1alpha1.Notifi
 // Deliver renders what goes through one channel: the action's settings, then the channel's, then the defaults. The channel
 // is nil when it does not exist.
 func Deliver(n *v1alpha1.Notification, action v1alpha1.Action, channel *v1alpha1.NotificationChannel) v1alpha1.Delivery {
+	if channel != nil && channel.Spec.SMS != nil {
+		return deliverShort(n, action.ChannelRef.Name, channel.Spec.SMS)
+	}
 	var settings v1alpha1.EmailOverride
 	if channel != nil && channel.Spec.Email != nil {
 		email := channel.Spec.Email
@@ -181,11 +193,7 @@ func Deliver(n *v1alpha1.Notification, action v1alpha1.Action, channel *v1alpha1
 		d.Recipients = append(d.Recipients, string(r))
 	}
 	if n.Spec.Digest != nil {
-		limited := d.Channel
-		if len(n.Spec.Deliveries) > 0 {
-			limited = n.Spec.Deliveries[0].Channel
-		}
-		d.Subject, d.Message = message.Digest(&n.Spec, n.Namespace, limited)
+		d.Subject, d.Message = message.Digest(&n.Spec, n.Namespace, limited(n, d.Channel))
 		return d
 	}
 	d.Subject, d.Message = message.Render(template(settings.Subject), template(settings.Message), Values(n), &n.Spec)
@@ -256,10 +264,23 @@ func severityOf(number int) v1alpha1.Severity {
 	return v1alpha1.SeverityInfo
 }
 
-func labels(n *v1alpha1.Notification) map[string]string {
-	l := map[string]string{LabelType: n.Spec.Type, LabelSeverity: string(n.Spec.Severity)}
+// creatorOf is who made the condition, as admission vouches for it; empty if nobody knows.
+func creatorOf(condition *v1alpha1.NotificationCondition) string {
+	creator := []rune(condition.Annotations[v1alpha1.CreatorAnnotation])
+	return string(creator[:min(len(creator), maxCreator)])
+}
+
+func labels(n *v1alpha1.Notification, decided time.Time) map[string]string {
+	l := map[string]string{
+		LabelType: n.Spec.Type, LabelSeverity: string(n.Spec.Severity), LabelDay: decided.UTC().Format(time.DateOnly),
+	}
 	if c := n.Spec.Condition; c != nil && len(validation.IsValidLabelValue(c.Name)) == 0 {
 		l[LabelCondition] = c.Name
+	}
+	for _, d := range n.Spec.Deliveries {
+		if label := ChannelLabels + d.Channel; len(validation.IsQualifiedName(label)) == 0 {
+			l[label] = ""
+		}
 	}
 	return l
 }

@@ -15,8 +15,8 @@ import (
 	"github.com/tocsin-dev/tocsin/internal/preset"
 )
 
-// Selectors are the parts of a filter that the API server can apply. They let through all that the filter does, and more:
-// the rest is for Match.
+// Selectors are the parts of a filter that the API server can apply; nil where there are none. They let through all that the
+// filter does, and more: the rest is for Match.
 type Selectors struct {
 	Fields fields.Selector
 	Labels labels.Selector
@@ -105,7 +105,7 @@ func (b *builder) severities(of []v1alpha1.Severity) {
 }
 
 func (b *builder) done() Selectors {
-	s := Selectors{Fields: fields.Everything(), Labels: labels.Everything()}
+	var s Selectors
 	if len(b.fields) > 0 {
 		s.Fields = fields.AndSelectors(b.fields...)
 	}

@@ -60,7 +60,7 @@ func Next(d v1alpha1.DeliveryStatus, channel *v1alpha1.NotificationChannel, sinc
 	if Final(d.State) {
 		return Decision{Verb: Done}
 	}
-	end := since.Add(patience(channel))
+	end := End(channel, since)
 	if !now.Before(end) {
 		return Decision{Verb: Expire, Reason: ReasonExpired, Message: expiredMessage(d, end.Sub(since))}
 	}
@@ -101,6 +101,9 @@ func expiredMessage(d v1alpha1.DeliveryStatus, after time.Duration) string {
 	}
 	return text
 }
+
+// End is when the time of a delivery is over that was decided on at the given time.
+func End(channel *v1alpha1.NotificationChannel, since time.Time) time.Time { return since.Add(patience(channel)) }
 
 func patience(channel *v1alpha1.NotificationChannel) time.Duration {
 	if channel == nil {

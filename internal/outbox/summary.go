@@ -69,15 +69,7 @@ func Summarize(spec *v1alpha1.NotificationSpec, deliveries []v1alpha1.DeliverySt
 	if len(channels) == 0 {
 		return Outcome{metav1.ConditionTrue, v1alpha1.ReasonLogged, "no channel to tell through: kept in the log alone"}
 	}
-	byState := map[v1alpha1.DeliveryState][]string{}
-	for _, channel := range channels {
-		d := Find(deliveries, channel)
-		state := d.State
-		if state == v1alpha1.DeliveryFailed && replaced(spec, deliveries, channel) {
-			state = v1alpha1.DeliveryDelivered
-		}
-		byState[state] = append(byState[state], describe(d))
-	}
+	byState := group(spec, channels, deliveries)
 	for _, u := range urgency {
 		if under := byState[u.state]; len(under) > 0 {
 			return Outcome{metav1.ConditionUnknown, u.reason, strings.Join(under, "; ")}
@@ -98,6 +90,20 @@ func Summarize(spec *v1alpha1.NotificationSpec, deliveries []v1alpha1.DeliverySt
 	}
 }
 
+// group describes the deliveries by state. What a fallback has delivered in place of a channel counts as delivered.
+func group(spec *v1alpha1.NotificationSpec, channels []string, deliveries []v1alpha1.DeliveryStatus) map[v1alpha1.DeliveryState][]string {
+	byState := map[v1alpha1.DeliveryState][]string{}
+	for _, channel := range channels {
+		d := Find(deliveries, channel)
+		state := d.State
+		if state == v1alpha1.DeliveryFailed && replaced(spec, deliveries, channel) {
+			state = v1alpha1.DeliveryDelivered
+		}
+		byState[state] = append(byState[state], describe(d))
+	}
+	return byState
+}
+
 // replaced says whether a channel that failed has a fallback that reached somebody, or has one itself that did.
 func replaced(spec *v1alpha1.NotificationSpec, deliveries []v1alpha1.DeliveryStatus, channel string) bool {
 	for _, d := range spec.Deliveries {
@@ -116,7 +122,7 @@ func replaced(spec *v1alpha1.NotificationSpec, deliveries []v1alpha1.DeliverySta
 
 func describe(d v1alpha1.DeliveryStatus) string {
 	text := fmt.Sprintf("%s: %s", d.Channel, d.State)
-	if d.State == v1alpha1.DeliveryDelivered {
+	if d.State == v1alpha1.DeliveryDelivered && len(d.Recipients) > 0 {
 		return fmt.Sprintf("%s (%d of %d recipients)", text, len(d.Recipients), len(d.Recipients))
 	}
 	if d.Message != "" {

@@ -13,35 +13,23 @@ import (
 	"golang.org/x/net/idna"
 
 	"github.com/tocsin-dev/tocsin/api/v1alpha1"
-	"github.com/tocsin-dev/tocsin/internal/status"
 )
 
-// Channel says whether a channel can be used, as far as its spec alone tells.
-func Channel(spec *v1alpha1.NotificationChannelSpec) status.Verdict {
-	findings := []finding{
-		notImplemented(spec.Type == v1alpha1.ChannelSMS, "spec.sms"),
-		notImplemented(spec.Type == v1alpha1.ChannelExec, "spec.exec"),
-	}
-	if spec.Email != nil {
-		findings = append(findings, email(spec.Email)...)
-	}
-	v := verdict(findings, "the channel can be used")
-	if v.Ready && spec.Suspend {
-		return status.Verdict{Reason: v1alpha1.ReasonSuspended, Message: "`spec.suspend` is true: deliveries are held back"}
-	}
-	return v
-}
-
 func email(e *v1alpha1.EmailChannel) []finding {
-	return []finding{
+	return append(transport("spec.email", &e.MailTransport),
 		addresses("spec.email.recipients", e.Recipients),
 		addresses("spec.email.sender", []v1alpha1.MailAddress{e.Sender}),
 		template("spec.email.subject", e.Subject),
 		template("spec.email.message", e.Message),
-		invalid("spec.email.servers", domains(&e.MailTransport)),
-		invalid("spec.email.dns.dnssec", validated(e.DNS)),
-		invalid("spec.email.auth.mechanism", hidden(&e.MailTransport)),
 		invalid("spec.email.dkim.domain", aligned(e.DKIM, e.Sender)),
+	)
+}
+
+func transport(field string, t *v1alpha1.MailTransport) []finding {
+	return []finding{
+		invalid(field+".servers", domains(t)),
+		invalid(field+".dns.dnssec", validated(t.DNS)),
+		invalid(field+".auth.mechanism", hidden(t)),
 	}
 }
 

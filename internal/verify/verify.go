@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Package verify looks for what the schema of a channel or a condition cannot refuse: values that cannot be used, and
-// fields whose behaviour this version does not have. Nothing that is accepted is ignored.
+// Package verify looks for what the schema of a channel or a condition cannot refuse: values that cannot be used. Nothing that
+// is accepted is ignored.
 package verify
 
 import (
@@ -23,13 +23,6 @@ import (
 
 // finding is a field and what is wrong with it; the zero finding is none.
 type finding struct{ reason, field, text string }
-
-func notImplemented(is bool, field string) finding {
-	if !is {
-		return finding{}
-	}
-	return finding{v1alpha1.ReasonNotImplemented, field, "accepted by the schema, but this version cannot do it yet"}
-}
 
 func invalid(field string, err error) finding {
 	if err == nil {
@@ -134,6 +127,22 @@ func remembered(spec *v1alpha1.NotificationConditionSpec, window time.Duration, 
 	return fmt.Errorf("%s is longer than SecurityEvents of all the severities that the filter admits are kept, %s; shorten the "+
 		"window, narrow `spec.filter.severities`, or have the manager keep them longer (--event-retention)",
 		v1alpha1.FormatDuration(window), v1alpha1.FormatDuration(kept))
+}
+
+// Channel says whether a channel can be used, as far as its spec alone tells.
+func Channel(spec *v1alpha1.NotificationChannelSpec) status.Verdict {
+	findings := []finding{exec(spec.Exec)}
+	if spec.Email != nil {
+		findings = append(findings, email(spec.Email)...)
+	}
+	if spec.SMS != nil {
+		findings = append(findings, shortMessages(spec.SMS)...)
+	}
+	v := verdict(findings, "the channel can be used")
+	if v.Ready && spec.Suspend {
+		return status.Verdict{Reason: v1alpha1.ReasonSuspended, Message: "`spec.suspend` is true: deliveries are held back"}
+	}
+	return v
 }
 
 // addresses checks what a pattern cannot: quoting in display names (RFC 5322) and the domain (RFC 5890).

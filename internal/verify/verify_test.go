@@ -19,8 +19,6 @@ import (
 
 func pointer[T any](value T) *T { return &value }
 
-const notYet = "accepted by the schema, but this version cannot do it yet"
-
 // want is what a verdict must say: of a refusal, the fields and how the message goes on.
 type want struct {
 	reason      string
@@ -29,7 +27,7 @@ type want struct {
 
 func (w want) check(t *testing.T, got status.Verdict) {
 	t.Helper()
-	refused := w.reason == v1alpha1.ReasonInvalid || w.reason == v1alpha1.ReasonNotImplemented
+	refused := w.reason == v1alpha1.ReasonInvalid
 	if got.Reason != w.reason || got.Ready != (w.reason == v1alpha1.ReasonReady) || got.Stalled != refused {
 		t.Fatalf("%+v, want %s", got, w.reason)
 	}
@@ -280,7 +278,6 @@ func TestChannel(t *testing.T) {
 	}
 	plain := mail(func(*email) {})
 	ready, suspended := want{reason: v1alpha1.ReasonReady}, want{reason: v1alpha1.ReasonSuspended}
-	notImplemented := func(field string) want { return want{v1alpha1.ReasonNotImplemented, "`" + field + "`", notYet} }
 	for name, tc := range map[string]struct {
 		spec spec
 		want want
@@ -305,8 +302,6 @@ func TestChannel(t *testing.T) {
 			want{v1alpha1.ReasonInvalid, "`spec.email.message`", ""},
 		},
 
-		"short messages": {spec{Type: v1alpha1.ChannelSMS, SMS: &v1alpha1.SMSChannel{}}, notImplemented("spec.sms")},
-		"a program":      {spec{Type: v1alpha1.ChannelExec, Exec: &v1alpha1.ExecChannel{}}, notImplemented("spec.exec")},
 		"a limit": {
 			with(plain, func(s *spec) { s.Limit = &v1alpha1.Limit{Count: 1, Interval: "1m"} }), ready,
 		},

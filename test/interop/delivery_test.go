@@ -6,15 +6,11 @@ package interop_test
 
 import (
 	"bytes"
-	"crypto"
-	"crypto/ed25519"
 	"crypto/rand"
-	"crypto/rsa"
-	"crypto/x509"
-	"encoding/base64"
 	"fmt"
 	"mime"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -96,9 +92,37 @@ func TestVerdictOnTheMail(t *testing.T) {
 	}
 }
 
+func TestMoreThanTheServerTakes(t *testing.T) {
+	t.Parallel()
+	sender := newSender(t, peers.postfix.ports["narrow"], smtp.Config{})
+	t.Run("recipients", func(t *testing.T) {
+		t.Parallel()
+		m := message("a@example.com", "b@example.com", "c@example.com")
+		result := sender.Send(t.Context(), m)
+		want(t, result, notify.ReasonPartlyDeferred)
+		if got := result.Recipients[2]; got.State != notify.Deferred || got.Code != 452 {
+			t.Errorf("the third is %+v, want it put off", got)
+		}
+		peers.dovecot.arrived(t, "b@example.com", m.ID)
+		m.To = m.To[2:]
+		deliver(t, sender, m)
+	})
+	t.Run("text", func(t *testing.T) {
+		t.Parallel()
+		m := message()
+		m.Text = strings.Repeat("all work and no play\n", 400)
+		result := sender.Send(t.Context(), m)
+		want(t, result, notify.ReasonMessageRefused)
+		if got := result.Recipients[0]; got.Code != 552 || got.EnhancedCode != "5.3.4" {
+			t.Errorf("the recipient is %+v, want code 552 5.3.4", got)
+		}
+	})
+}
+
 func TestGreylistedMailIsTakenTheSecondTime(t *testing.T) {
 	t.Parallel()
 	sender, m := newSender(t, peers.postfix.ports["greylisting"], smtp.Config{}), message("grey@example.com")
+	m.From = rand.Text() + "@example.com" // whom the policy server has not seen
 	first := sender.Send(t.Context(), m)
 	want(t, first, notify.ReasonDeferred)
 	if got := first.Recipients[0]; !first.Temporary || got.Code != 450 || !strings.Contains(got.Response, "Greylisted") {
@@ -177,55 +201,52 @@ func TestWhatArrivesIsWhatWasSent(t *testing.T) {
 	}
 }
 
-func TestDKIMSignatureSurvivesTheWay(t *testing.T) {
+func TestDKIM(t *testing.T) {
 	t.Parallel()
-	private, err := rsa.GenerateKey(rand.Reader, 2048)
-	if err != nil {
-		t.Fatal(err)
-	}
-	spki, err := x509.MarshalPKIXPublicKey(private.Public())
-	if err != nil {
-		t.Fatal(err)
-	}
-	public, edwards, err := ed25519.GenerateKey(rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
-	for name, tc := range map[string]struct {
-		key    crypto.Signer
-		record string
-	}{
-		"RSA":     {private, "v=DKIM1; k=rsa; p=" + base64.StdEncoding.EncodeToString(spki)},
-		"Ed25519": {edwards, "v=DKIM1; k=ed25519; p=" + base64.StdEncoding.EncodeToString(public)},
-	} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
+	for selector, key := range peers.opendkim.keys {
+		signing := &smtp.DKIM{Domain: mailDomain, Selector: selector, Key: key.Signer}
+		signed := func() notify.Message {
 			m := message("signed@example.com")
-			m.Subject, m.Text, m.InReplyTo, m.References = "Würmer  überall", "Fünf.\n\n\n", "a@b.example", []string{"a@b.example"}
-			cfg := smtp.Config{TLS: required(), Login: login("Plain"), DKIM: &smtp.DKIM{Domain: "example.com", Selector: "tocsin", Key: tc.key}}
-			arrived, _ := deliver(t, newSender(t, peers.dovecot.submission, cfg), m)
-			verify := func(mail []byte) error {
-				verifications, err := dkim.VerifyWithOptions(bytes.NewReader(bytes.ReplaceAll(mail, []byte("\n"), []byte("\r\n"))), &dkim.VerifyOptions{
-					LookupTXT: func(name string) ([]string, error) {
-						if name != "tocsin._domainkey.example.com" {
-							return nil, fmt.Errorf("%s does not exist", name)
-						}
-						return []string{tc.record}, nil
-					},
-				})
-				if err != nil || len(verifications) != 1 {
-					return fmt.Errorf("%d signatures, %w", len(verifications), err)
-				}
-				return verifications[0].Err
+			m.Subject, m.Text = "Würmer  überall: "+strings.Repeat("ein langer Betreff ", 10), "Fünf.\n\n\n"
+			m.InReplyTo, m.References = "a@b.example", []string{"a@b.example"}
+			return m
+		}
+		t.Run(selector+" convinces OpenDKIM", func(t *testing.T) {
+			t.Parallel()
+			arrived, _ := deliver(t, newSender(t, peers.postfix.ports["signed"], smtp.Config{DKIM: signing}), signed())
+			if got := parse(t, arrived).Header.Get("Authentication-Results"); !strings.Contains(got, "dkim=pass") || !strings.Contains(got, "header.s="+selector) {
+				t.Errorf("OpenDKIM says %q, want that the signature is good\n%s", got, arrived)
 			}
-			if err := verify(arrived); err != nil {
+		})
+		t.Run(selector+" survives Dovecot and Postfix", func(t *testing.T) {
+			t.Parallel()
+			cfg := smtp.Config{TLS: required(), Login: login("Plain"), DKIM: signing}
+			arrived, _ := deliver(t, newSender(t, peers.dovecot.submission, cfg), signed())
+			if err := verify(arrived, selector, key.record); err != nil {
 				t.Errorf("the signature does not verify: %v\n%s", err, arrived)
 			}
-			if verify(bytes.Replace(arrived, []byte("Message-ID: <"), []byte("Message-ID: <x"), 1)) == nil {
+			if verify(bytes.Replace(arrived, []byte("Message-ID: <"), []byte("Message-ID: <x"), 1), selector, key.record) == nil {
 				t.Error("the signature of a forged mail verifies")
 			}
 		})
 	}
+}
+
+// verify checks the one signature of a mail in a Maildir.
+func verify(mail []byte, selector, record string) error {
+	crlf := bytes.ReplaceAll(mail, []byte("\n"), []byte("\r\n"))
+	verifications, err := dkim.VerifyWithOptions(bytes.NewReader(crlf), &dkim.VerifyOptions{
+		LookupTXT: func(name string) ([]string, error) {
+			if name != selector+"._domainkey."+mailDomain {
+				return nil, fmt.Errorf("%s does not exist", name)
+			}
+			return []string{record}, nil
+		},
+	})
+	if err != nil || len(verifications) != 1 {
+		return fmt.Errorf("%d signatures, %v", len(verifications), err)
+	}
+	return verifications[0].Err
 }
 
 func TestConnectionsAreReused(t *testing.T) {
@@ -239,7 +260,8 @@ func TestConnectionsAreReused(t *testing.T) {
 	} {
 		t.Run(fmt.Sprintf("%d at a time", tc.atOnce), func(t *testing.T) {
 			t.Parallel()
-			before := len(peers.postfix.logged(t, service, "connect from"))
+			ends := func() []string { return peers.postfix.logged(t, service, `disconnect from .* mail=\d+ `) }
+			before := len(ends())
 			pool := &smtp.Pool{}
 			sender := newSender(t, peers.postfix.ports[service], smtp.Config{TLS: required(), Pool: pool, Key: "ns/mail@1"})
 			places := make(chan struct{}, tc.atOnce)
@@ -260,10 +282,40 @@ func TestConnectionsAreReused(t *testing.T) {
 			for _, m := range messages {
 				peers.dovecot.arrived(t, m.To[0], m.ID)
 			}
-			if got := len(peers.postfix.logged(t, service, "connect from")) - before; got > tc.most || got < 1 {
-				t.Errorf("%d connections for %d mails, want %d at most", got, burst, tc.most)
+			var connections []string
+			eventually(t, "the ends of the connections in Postfix's log", func() bool {
+				connections = ends()[before:]
+				return mails(connections) == burst
+			})
+			if len(connections) > tc.most {
+				t.Errorf("%d mails went over %d connections, want %d at most", burst, len(connections), tc.most)
 			}
 		})
+	}
+}
+
+// mails are how many were sent over the connections whose ends were logged.
+func mails(ends []string) int {
+	sum := 0
+	for _, end := range ends {
+		_, count, _ := strings.Cut(end, " mail=")
+		count, _, _ = strings.Cut(count, " ")
+		n, _ := strconv.Atoi(count)
+		sum += n
+	}
+	return sum
+}
+
+func TestConnectionThatTheServerHasClosedIsReplaced(t *testing.T) {
+	t.Parallel()
+	pool := &smtp.Pool{}
+	defer pool.Close()
+	sender := newSender(t, peers.postfix.ports["hasty"], smtp.Config{TLS: required(), Pool: pool, Key: "ns/mail@1"})
+	timeouts := func() int { return len(peers.postfix.logged(t, "hasty", "timeout after")) }
+	for range 2 {
+		before := timeouts()
+		deliver(t, sender, message())
+		eventually(t, "Postfix to hang up", func() bool { return timeouts() > before })
 	}
 }
 

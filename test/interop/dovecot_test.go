@@ -13,7 +13,6 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 )
 
 // dovecot is two Dovecots: one takes mail by LMTP and submission, the other by submission from those who have a certificate.
@@ -160,13 +159,12 @@ func startTokens() ([]*program, error) {
 // arrived waits for the mail with that Message-ID in the recipient's Maildir.
 func (d *dovecot) arrived(t testing.TB, recipient, id string) []byte {
 	t.Helper()
-	for deadline := time.Now().Add(patience); time.Now().Before(deadline); time.Sleep(20 * time.Millisecond) {
-		if mails := d.mails(t, recipient, id); len(mails) > 0 {
-			return mails[0]
-		}
-	}
-	t.Fatalf("no mail with the Message-ID %s came to %s", id, recipient)
-	return nil
+	var mails [][]byte
+	eventually(t, "the mail "+id+" to "+recipient, func() bool {
+		mails = d.mails(t, recipient, id)
+		return len(mails) > 0
+	})
+	return mails[0]
 }
 
 // mails are those with that Message-ID in the recipient's Maildir.

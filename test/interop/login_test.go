@@ -112,3 +112,21 @@ func TestDovecotSaysWhatIsWrongWithTheToken(t *testing.T) {
 		t.Errorf("the message tells the token: %q", result.Message)
 	}
 }
+
+// Postfix hangs up on those who say what is no command, and programs that read its log lock them out.
+func TestRefusedLoginEndsOrderly(t *testing.T) {
+	t.Parallel()
+	mechanisms := []v1alpha1.AuthMechanism{"Plain", "Login", "CRAM-MD5", "SCRAM-SHA-256", "NTLM"}
+	ends := func() int { return len(peers.postfix.logged(t, "mistaken", "disconnect from .* auth=0/1 ")) }
+	before := ends()
+	for _, mechanism := range mechanisms {
+		wrong := login(mechanism)
+		wrong.Password = "not the password"
+		sender := newSender(t, peers.postfix.ports["mistaken"], smtp.Config{TLS: required(), Login: wrong})
+		want(t, sender.Send(t.Context(), message()), notify.ReasonAuthenticationFailed)
+	}
+	eventually(t, "the ends of the conversations in Postfix's log", func() bool { return ends() == before+len(mechanisms) })
+	if nonsense := peers.postfix.logged(t, "mistaken", "warning: non-SMTP command"); len(nonsense) > 0 {
+		t.Errorf("Postfix was told what is no command:\n%s", strings.Join(nonsense, "\n"))
+	}
+}

@@ -13,7 +13,6 @@ import (
 	"net/url"
 	"path/filepath"
 	"testing"
-	"time"
 )
 
 // mailpit keeps what it takes in an inbox, and fails on demand.
@@ -69,19 +68,16 @@ type mailpitAddress struct{ Name, Address string }
 // arrived waits for the mail with that Message-ID.
 func (m *mailpit) arrived(t testing.TB, id string) mailpitMessage {
 	t.Helper()
-	for deadline := time.Now().Add(patience); time.Now().Before(deadline); time.Sleep(20 * time.Millisecond) {
-		var found struct {
-			Messages []struct{ ID string } `json:"messages"`
-		}
-		m.ask(t, http.MethodGet, "/api/v1/search?query="+url.QueryEscape("message-id:"+id), nil, &found)
-		if len(found.Messages) > 0 {
-			var message mailpitMessage
-			m.ask(t, http.MethodGet, "/api/v1/message/"+found.Messages[0].ID, nil, &message)
-			return message
-		}
+	var found struct {
+		Messages []struct{ ID string } `json:"messages"`
 	}
-	t.Fatalf("no mail with the Message-ID %s is in the inbox", id)
-	return mailpitMessage{}
+	eventually(t, "the mail "+id+" in the inbox", func() bool {
+		m.ask(t, http.MethodGet, "/api/v1/search?query="+url.QueryEscape("message-id:"+id), nil, &found)
+		return len(found.Messages) > 0
+	})
+	var message mailpitMessage
+	m.ask(t, http.MethodGet, "/api/v1/message/"+found.Messages[0].ID, nil, &message)
+	return message
 }
 
 func (m *mailpit) ask(t testing.TB, method, path string, in, out any) {

@@ -40,6 +40,9 @@ func TestFoundByMX(t *testing.T) {
 		"no TLS was wanted, though there are records":  {service: "starttls", tls: smtp.TLS{Mode: none}, dnssec: true},
 		"an unsigned domain: an authority vouches":     {domain: unsignedDomain, service: "starttls", tls: smtp.TLS{Mode: mode, Roots: known}, verified: "CA"},
 		"an unsigned domain, where DNSSEC is required": {domain: unsignedDomain, service: "starttls", tls: smtp.TLS{Mode: mode, Roots: known}, dnssec: true, want: notify.ReasonDNSSECMissing},
+		"the first host is down, the second takes it":  {domain: "failover." + mailDomain, service: "starttls", tls: smtp.TLS{Mode: mode, Roots: unknown}, dnssec: true, verified: "DANE"},
+		"no MX record: the name itself":                {domain: mailHost, service: "starttls", tls: smtp.TLS{Mode: mode, Roots: unknown}, dnssec: true, verified: "DANE"},
+		"a domain that takes no mail":                  {domain: "silent." + mailDomain, service: "starttls", dnssec: true, want: notify.ReasonNullMX},
 		"a domain that does not exist":                 {domain: "no-such." + mailDomain, service: "starttls", dnssec: true, want: notify.ReasonDomainNotFound},
 	} {
 		t.Run(name, func(t *testing.T) {

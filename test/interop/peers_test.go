@@ -3,7 +3,7 @@
 //go:build interop
 
 // Package interop_test sends mail to the mail servers that people run: Postfix, Dovecot and Mailpit, and finds them by
-// unbound. It starts each of them on loopback, with its own configuration and files in a temporary directory.
+// unbound; OpenDKIM checks what it signs. It starts each of them on loopback, with its own configuration and files in a temporary directory.
 package interop_test
 
 import (
@@ -13,7 +13,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"testing";"time"
+	"testing"
 
 	"github.com/tocsin-dev/tocsin/internal/testkit/fakesmtp"
 )
@@ -38,6 +38,7 @@ var peers struct {
 	dovecot     *dovecot
 	mailpit     *mailpit
 	unbound     *unbound
+	opendkim    *opendkim
 	// relay is the port of the Postfix that takes what was submitted to Dovecot.
 	relay int
 }
@@ -50,7 +51,7 @@ func run(m *testing.M) int {
 		fmt.Fprintln(os.Stderr, err)
 		return 1
 	}
-	//RM
+	defer func() { _ = os.RemoveAll(dir) }()
 	programs, err := startPeers(dir)
 	defer func() {
 		for _, p := range programs {
@@ -61,7 +62,7 @@ func run(m *testing.M) int {
 		fmt.Fprintln(os.Stderr, err)
 		return 1
 	}
-	code := m.Run(); fmt.Println("PORTS", peers.postfix.ports); time.Sleep(200*time.Second)
+	code := m.Run()
 	if code != 0 {
 		for _, p := range programs {
 			fmt.Fprintf(os.Stderr, "--- the end of what %s wrote:\n%s\n", p.name, p.tail())
@@ -85,7 +86,7 @@ func startPeers(dir string) (started []*program, err error) {
 		return nil, err
 	}
 	for _, begin := range []func() ([]*program, error){
-		startPolicy, startTokens, startDovecot, startPostfix, startMailpit, startUnbound,
+		startPolicy, startTokens, makeKeys, startDovecot, startPostfix, startMailpit, startUnbound, startOpenDKIM,
 	} {
 		programs, err := begin()
 		started = append(started, programs...)
@@ -103,7 +104,7 @@ func findPrograms() error {
 		problems = append(problems, errors.New("Postfix and Dovecot give up root's rights themselves and insist on having them: run this as root"))
 	}
 	for _, program := range []string{
-		"postfix", "postconf", "saslpasswd2", "dovecot", "unbound", "dnssec-keygen", "dnssec-signzone", "mailpit",
+		"postfix", "postconf", "saslpasswd2", "dovecot", "unbound", "dnssec-keygen", "dnssec-signzone", "opendkim", "mailpit",
 	} {
 		if _, err := exec.LookPath(program); err != nil {
 			problems = append(problems, fmt.Errorf("%w; `make test-interop` installs Debian's packages and builds mailpit", err))

@@ -34,6 +34,8 @@ var services = map[string][]string{
 	"starttls": {},
 	// login wants TLS and a login.
 	"login": {"smtpd_tls_security_level = encrypt", "smtpd_sasl_auth_enable = yes", onlyWithLogin},
+	// mistaken is as login is, for those who read its log.
+	"mistaken": {"smtpd_tls_security_level = encrypt", "smtpd_sasl_auth_enable = yes", onlyWithLogin},
 	// openLogin wants a login, and has no TLS.
 	"openLogin": {"smtpd_tls_security_level = none", "smtpd_sasl_auth_enable = yes", onlyWithLogin},
 	// plainOnly offers no way to log in that does not show the password.
@@ -61,6 +63,12 @@ var services = map[string][]string{
 	"burst": {}, "crowd": {},
 	// unlisted has no TLSA record.
 	"unlisted": {},
+	// hasty hangs up on who says nothing for a second.
+	"hasty": {"smtpd_timeout = 1s"},
+	// narrow takes few recipients and little text.
+	"narrow": {"smtpd_recipient_limit = 2", "message_size_limit = 4000"},
+	// signed asks OpenDKIM about signatures.
+	"signed": {"smtpd_milters = inet:{MILTER}", "milter_default_action = tempfail"},
 	// relay takes from Dovecot what was submitted there.
 	"relay": {"smtpd_tls_security_level = none"},
 }
@@ -96,7 +104,7 @@ smtpd_sasl_path = smtpd
 smtpd_sasl_local_domain = interop.example
 smtpd_sasl_security_options = noanonymous
 smtpd_sasl_tls_security_options = noanonymous
-cyrus_sasl_config_path = {DIR}/sasl
+cyrus_sasl_config_path = {DIR}/conf/sasl
 virtual_mailbox_domains = example.com, interop.example, xn--bcher-kva.example, utf8.example
 virtual_transport = lmtp:inet:{LMTP}
 transport_maps = inline:{ { utf8.example = virtual: } }
@@ -120,6 +128,7 @@ verify unix - - n - 1 verify
 proxymap unix - - n - - proxymap
 error unix - - n - - error
 retry unix - - n - - error
+scache unix - - n - 1 scache
 discard unix - - n - - discard
 virtual unix - n n - - virtual
 lmtp unix - - n - - lmtp
@@ -130,17 +139,17 @@ postlog unix-dgram n - n - 1 postlogd
 // startPostfix starts Postfix, which gives what it takes to Dovecot by LMTP, and what only SMTPUTF8 can say to a Maildir.
 func startPostfix() ([]*program, error) {
 	dir := filepath.Join(peers.dir, "postfix")
-	if err := writeLogin(filepath.Join(dir, "sasl")); err != nil {
-		return nil, err
-	}
 	p := &postfix{ports: map[string]int{}}
 	master, err := p.masterCF()
 	if err != nil {
 		return nil, err
 	}
 	fill := strings.NewReplacer("{DIR}", dir, "{LMTP}", address(peers.dovecot.lmtp), "{MAIL}", peers.dovecot.mail,
-		"{POLICY}", peers.policy.address())
+		"{POLICY}", peers.policy.address(), "{MILTER}", address(peers.opendkim.port))
 	if err := write(dir+"/conf", map[string]string{"main.cf": fill.Replace(mainCF), "master.cf": fill.Replace(master)}); err != nil {
+		return nil, err
+	}
+	if err := writeLogin(dir+"/conf/sasl", dir+"/sasldb2"); err != nil {
 		return nil, err
 	}
 	for _, folder := range []string{"queue", "data"} {
@@ -167,9 +176,8 @@ func startPostfix() ([]*program, error) {
 	return []*program{p.program}, p.await(slices.Collect(maps.Values(p.ports))...)
 }
 
-// writeLogin makes the database of the SASL library.
-func writeLogin(dir string) error {
-	database := filepath.Join(dir, "sasldb2")
+// writeLogin sets up the SASL library. Debian's Postfix looks for its settings beside its own only.
+func writeLogin(dir, database string) error {
 	if err := write(dir, map[string]string{
 		"smtpd.conf": "pwcheck_method: auxprop\nauxprop_plugin: sasldb\nsasldb_path: " + database + "\n" +
 			"mech_list: PLAIN LOGIN CRAM-MD5 SCRAM-SHA-256 NTLM\n",

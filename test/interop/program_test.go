@@ -31,9 +31,11 @@ type program struct {
 	log  string
 	cmd  *exec.Cmd
 	done chan struct{}
+	// guard ends the program when we are gone.
+	guard *exec.Cmd
 }
 
-// start runs a program in a session of its own, as the master of Postfix wants it, with what it says in the log. It ends with us, however we end.
+// start runs a program in a session of its own, as the master of Postfix wants it, with what it says in the log.
 func start(name, log, path string, args ...string) (*program, error) {
 	out, err := os.OpenFile(log, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o644)
 	if err != nil {
@@ -43,7 +45,7 @@ func start(name, log, path string, args ...string) (*program, error) {
 	p := &program{name: name, log: log, cmd: exec.Command(path, args...), done: make(chan struct{})}
 	p.cmd.Dir, p.cmd.Env = filepath.Dir(log), []string{"PATH=" + os.Getenv("PATH")}
 	p.cmd.Stdout, p.cmd.Stderr = out, out
-	p.cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Pdeathsig: syscall.SIGTERM}
+	p.cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
 	if err := p.cmd.Start(); err != nil {
 		return nil, fmt.Errorf("starting %s: %w", name, err)
 	}
@@ -51,7 +53,26 @@ func start(name, log, path string, args ...string) (*program, error) {
 		defer close(p.done)
 		_ = p.cmd.Wait()
 	}()
+	if err := p.watch(); err != nil {
+		p.stop()
+		return nil, fmt.Errorf("watching over %s: %w", name, err)
+	}
 	return p, nil
+}
+
+// watch has the program ended also where a test hangs or is killed. What it reads from never says anything, but ends with
+// us. (The kernel would do the same, but not for a program that changes its user as Postfix does.)
+func (p *program) watch() error {
+	guard := exec.Command("sh", "-c", `read _; kill "$0"`, strconv.Itoa(p.cmd.Process.Pid))
+	guard.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
+	if _, err := guard.StdinPipe(); err != nil {
+		return err
+	}
+	if err := guard.Start(); err != nil {
+		return err
+	}
+	p.guard = guard
+	return nil
 }
 
 // stop asks the program to end, and makes it if it does not.
@@ -63,6 +84,10 @@ func (p *program) stop() {
 	}
 	_ = syscall.Kill(-p.cmd.Process.Pid, syscall.SIGKILL)
 	<-p.done
+	if p.guard != nil {
+		_ = p.guard.Process.Kill()
+		_ = p.guard.Wait()
+	}
 }
 
 // await returns when the program takes connections on all of these ports.
@@ -94,7 +119,7 @@ func (p *program) tail() string {
 	if err != nil {
 		return err.Error()
 	}
-	return string(log[max(0, len(log)-2_000_000):])
+	return string(log[max(0, len(log)-20_000):])
 }
 
 func address(port int) string { return net.JoinHostPort("127.0.0.1", strconv.Itoa(port)) }

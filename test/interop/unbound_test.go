@@ -8,6 +8,7 @@ import (
 	"crypto/sha256"
 	"fmt"
 	"path/filepath"
+	"slices"
 	"strings"
 )
 
@@ -32,6 +33,8 @@ server:
   do-daemonize: no
   interface: 127.0.0.1
   port: {PORT}
+  outgoing-interface: 127.0.0.1
+  trust-anchor-signaling: no
   do-ip6: no
   module-config: "validator iterator"
   trust-anchor-file: "{DIR}/anchor"
@@ -62,10 +65,17 @@ func startUnbound() ([]*program, error) {
 		return nil, err
 	}
 	dir := filepath.Join(peers.dir, "unbound")
-	zone := zoneHead + "@ MX 10 mx\nmx A 127.0.0.1\n"
+	zone := zoneHead + "@ MX 10 mx\nmx A 127.0.0.1\nfailover MX 10 down\nfailover MX 20 mx\ndown A 127.0.0.77\nsilent MX 0 .\n"
 	right, wrong := sha256.Sum256(peers.certificate.Leaf.RawSubjectPublicKeyInfo), sha256.Sum256(nil)
 	for service, digest := range map[string][32]byte{"open": right, "starttls": right, "implicit": right, "old": wrong} {
 		zone += fmt.Sprintf("_%d._tcp.mx TLSA 3 1 1 %x\n", peers.postfix.ports[service], digest)
+	}
+	for selector, key := range peers.opendkim.keys {
+		zone += selector + "._domainkey TXT"
+		for part := range slices.Chunk([]byte(key.record), 255) { // as long as a string in a record may be
+			zone += fmt.Sprintf(" %q", part)
+		}
+		zone += "\n"
 	}
 	if err := write(dir, map[string]string{
 		"unbound.conf": strings.NewReplacer("{DIR}", dir, "{PORT}", fmt.Sprint(ports[0])).Replace(unboundConf),

@@ -345,6 +345,29 @@ func TestWhatServersDoWrong(t *testing.T) {
 	}
 }
 
+func TestClosingDownIsNeverAVerdict(t *testing.T) {
+	t.Parallel()
+	goodbye := fakesmtp.Then(fakesmtp.Reply("421 4.3.2 closing down"), fakesmtp.Drop())
+	for way, spoken := range ways {
+		for step, want := range map[fakesmtp.Step]string{
+			fakesmtp.Connect: "greeting", fakesmtp.Ehlo: "EHLO", fakesmtp.Mail: "MAIL", fakesmtp.Rcpt: "RCPT", fakesmtp.Data: "DATA",
+			fakesmtp.FinalDot: "message",
+		} {
+			t.Run(string(step)+", "+way, func(t *testing.T) {
+				t.Parallel()
+				synctest.Test(t, func(t *testing.T) {
+					sender, _ := spoken.over(t, fakesmtp.Script{step: goodbye})
+					result := send(t, sender, alert())
+					checkReason(t, result, notify.ReasonServerUnavailable)
+					if message := "mail.example:25: " + want + ": 421 4.3.2 closing down"; result.Message != message {
+						t.Errorf("message is %q, want %q", result.Message, message)
+					}
+				})
+			})
+		}
+	}
+}
+
 // hangs are the steps at which a server may fall silent, and what comes of it.
 var hangs = map[fakesmtp.Step]notify.Reason{
 	fakesmtp.Connect:  notify.ReasonTimeout,

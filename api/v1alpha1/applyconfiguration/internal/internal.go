@@ -29,9 +29,18 @@ var schemaYAML = typed.YAMLObject(`types:
 - name: com.github.tocsin-dev.tocsin.api.v1alpha1.Acknowledgement
   map:
     fields:
+    - name: by
+      type:
+        scalar: string
     - name: comment
       type:
         scalar: string
+    - name: quietUntilCleared
+      type:
+        scalar: boolean
+    - name: time
+      type:
+        namedType: io.k8s.apimachinery.pkg.apis.meta.v1.Time
 - name: com.github.tocsin-dev.tocsin.api.v1alpha1.Action
   map:
     fields:
@@ -61,12 +70,21 @@ var schemaYAML = typed.YAMLObject(`types:
     - name: endTime
       type:
         namedType: io.k8s.apimachinery.pkg.apis.meta.v1.Time
+    - name: exitCode
+      type:
+        scalar: numeric
+    - name: job
+      type:
+        scalar: string
     - name: message
       type:
         scalar: string
     - name: number
       type:
         scalar: numeric
+    - name: output
+      type:
+        scalar: string
     - name: queueID
       type:
         scalar: string
@@ -226,6 +244,9 @@ var schemaYAML = typed.YAMLObject(`types:
       type:
         namedType: io.k8s.apimachinery.pkg.apis.meta.v1.Time
     - name: lastTime
+      type:
+        namedType: io.k8s.apimachinery.pkg.apis.meta.v1.Time
+    - name: quietSince
       type:
         namedType: io.k8s.apimachinery.pkg.apis.meta.v1.Time
     - name: sequence
@@ -1056,6 +1077,13 @@ var schemaYAML = typed.YAMLObject(`types:
 - name: com.github.tocsin-dev.tocsin.api.v1alpha1.NotificationStatus
   map:
     fields:
+    - name: acknowledged
+      type:
+        scalar: boolean
+      default: false
+    - name: acknowledgedTime
+      type:
+        namedType: io.k8s.apimachinery.pkg.apis.meta.v1.Time
     - name: conditions
       type:
         list:
@@ -1137,6 +1165,9 @@ var schemaYAML = typed.YAMLObject(`types:
     - name: dns
       type:
         namedType: com.github.tocsin-dev.tocsin.api.v1alpha1.DNSSettings
+    - name: gatewayAddress
+      type:
+        scalar: string
     - name: gatewayDomain
       type:
         scalar: string

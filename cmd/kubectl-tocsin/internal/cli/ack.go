@@ -7,9 +7,11 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strings"
 	"unicode/utf8"
 
 	"github.com/spf13/cobra"
+	authenticationv1 "k8s.io/api/authentication/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -25,7 +27,10 @@ const longestComment = 4096
 type ackVerb struct {
 	filterFlags
 	comment string
+	quiet   bool
 	dryRun  bool
+	// by is the user's own name, for API servers that do not write it.
+	by string
 }
 
 func ackCommand(a *App) *cobra.Command {
@@ -45,6 +50,7 @@ func ackCommand(a *App) *cobra.Command {
 	v.addLog(c)
 	a.completeLog(c)
 	c.Flags().StringVar(&v.comment, "comment", "", "What was found or done (required)")
+	c.Flags().BoolVar(&v.quiet, "quiet-until-cleared", false, "Hear no more of the same computer or risk until the condition has cleared")
 	c.Flags().BoolVar(&v.dryRun, "dry-run", false, "Ask the API server whether it would, and change nothing")
 	return c
 }
@@ -135,11 +141,7 @@ func (v *ackVerb) acknowledge(ctx context.Context, a *App, c client.Client, key 
 		v.already(a, n)
 		return nil
 	}
-	patch, err := json.Marshal(map[string]any{
-		// Whoever else acknowledges it at the same time is found out, not overwritten.
-		"metadata": map[string]any{"resourceVersion": n.ResourceVersion},
-		"spec":     map[string]any{"acknowledgement": map[string]any{"comment": v.comment}},
-	})
+	patch, err := v.patch(n)
 	if err != nil {
 		return err
 	}
@@ -149,17 +151,44 @@ func (v *ackVerb) acknowledge(ctx context.Context, a *App, c client.Client, key 
 		options, how = append(options, client.DryRunAll), " (server dry run)"
 	}
 	err = c.Patch(ctx, n, client.RawPatch(types.MergePatchType, patch), options...)
-	if apierrors.IsConflict(err) { // its status changed, or somebody was quicker
+	switch {
+	case apierrors.IsConflict(err): // its status changed, or somebody was quicker
 		return v.acknowledge(ctx, a, c, key)
-	}
-	if err != nil {
+	case apierrors.IsForbidden(err) && v.by == "" && strings.Contains(err.Error(), "spec.acknowledgement.by"):
+		if v.by, err = myself(ctx, c); err == nil {
+			err = v.acknowledge(ctx, a, c, key)
+		}
+		return err
+	case err != nil:
 		return err
 	}
 	fmt.Fprintf(a.Out, "notification.tocsin.dev/%s acknowledged%s\n", screen.Line(n.Name), how)
 	return nil
 }
 
+// patch sets the acknowledgement. Whoever else sets it at the same time is found out by the resourceVersion, not overwritten.
+func (v *ackVerb) patch(n *v1alpha1.Notification) ([]byte, error) {
+	return json.Marshal(map[string]any{
+		"metadata": map[string]any{"resourceVersion": n.ResourceVersion},
+		"spec": map[string]any{"acknowledgement": v1alpha1.Acknowledgement{
+			Comment: v.comment, By: v.by, QuietUntilCleared: v.quiet,
+		}},
+	})
+}
+
+// longestUser is how much of a user's name is kept, in characters.
+const longestUser = 256
+
+// myself is who the API server takes the user for.
+func myself(ctx context.Context, c client.Client) (string, error) {
+	review := &authenticationv1.SelfSubjectReview{}
+	if err := c.Create(ctx, review); err != nil {
+		return "", fmt.Errorf("asking who you are, as this API server does not write who acknowledges: %w", err)
+	}
+	name := []rune(review.Status.UserInfo.Username)
+	return string(name[:min(len(name), longestUser)]), nil
+}
+
 func (v *ackVerb) already(a *App, n *v1alpha1.Notification) {
 	fmt.Fprintf(a.Out, "notification.tocsin.dev/%s was acknowledged already: %s\n", screen.Line(n.Name), acknowledged(n))
 }
-

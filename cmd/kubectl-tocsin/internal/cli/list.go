@@ -26,7 +26,7 @@ type query struct {
 
 func (q query) options() *client.ListOptions {
 	return &client.ListOptions{
-		Namespace: q.namespace, FieldSelector: q.selectors.Fields, LabelSelector: q.selectors.Labels, Limit: q.chunk,
+		Namespace: q.namespace, FieldSelector: q.selectors.Fields, LabelSelector: q.selectors.Labels, Limit: max(q.chunk, 0),
 	}
 }
 

@@ -277,4 +277,3 @@ func yesNo(is bool) string {
 
 // list joins words for a line.
 func joined(words []string) string { return strings.Join(words, ", ") }
-

@@ -15,6 +15,8 @@ const (
 	APIServer         = "kube-apiserver"
 	ControllerManager = "kube-controller-manager"
 	Kubectl           = "kubectl"
+	Scheduler         = "kube-scheduler"
+	Kubelet           = "kubelet"
 	Mailpit           = "mailpit"
 )
 
@@ -36,8 +38,8 @@ var components = []component{
 	kubernetes(APIServer),
 	kubernetes(Kubectl),
 	kubernetes(ControllerManager),
-	kubernetes("kube-scheduler"),
-	kubernetes("kubelet"),
+	kubernetes(Scheduler),
+	kubernetes(Kubelet),
 	{name: Mailpit, module: "mailpit", pkg: "github.com/axllent/mailpit", stamp: mailpitStamp},
 }
 

@@ -18,6 +18,7 @@ import (
 	"syscall"
 
 	"github.com/tocsin-dev/tocsin/hack/devcluster/internal/assets"
+	"github.com/tocsin-dev/tocsin/hack/devcluster/internal/node"
 	"github.com/tocsin-dev/tocsin/hack/devcluster/internal/supervisor"
 )
 
@@ -81,6 +82,11 @@ func run(args []string, stdout, stderr io.Writer) (int, error) {
 		return 0, flag.ErrHelp
 	case supervisor.Command:
 		return 0, supervisor.Supervise(ctx)
+	case node.InitCommand:
+		return 0, node.Init(ctx, args)
+	case node.PauseCommand:
+		node.Pause(ctx)
+		return 0, nil
 	}
 	a, err := newApp(stdout, stderr)
 	if err != nil {
@@ -95,6 +101,10 @@ func run(args []string, stdout, stderr io.Writer) (int, error) {
 		return 0, a.down(ctx, args)
 	case "exec":
 		return a.exec(ctx, args)
+	case "image":
+		return 0, a.image(args)
+	case "load":
+		return 0, a.load(ctx, args)
 	default:
 		return 0, misused("unknown command %q", command)
 	}

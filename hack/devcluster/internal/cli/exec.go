@@ -23,13 +23,14 @@ func (a *app) exec(ctx context.Context, args []string) (int, error) {
 	var with []string
 	f := newFlags("exec")
 	f.with(&with)
+	withNode := f.Bool("node", false, "")
 	if err := f.parse(args); err != nil {
 		return 0, err
 	}
 	if f.NArg() == 0 {
 		return 0, misused("exec: the command to run is missing")
 	}
-	programs, err := a.cache.ControlPlane(ctx, with...)
+	programs, run, err := a.programs(ctx, *withNode, with...)
 	if err != nil {
 		return 0, err
 	}
@@ -44,7 +45,7 @@ func (a *app) exec(ctx context.Context, args []string) (int, error) {
 	if err != nil {
 		return 0, fmt.Errorf("creating a temporary directory: %w", err)
 	}
-	plane, err := supervisor.Start(ctx, supervisor.Order{Dir: dir, Programs: toRun(programs)})
+	plane, err := supervisor.Start(ctx, supervisor.Order{Dir: dir, Programs: run})
 	if err != nil {
 		return 0, errors.Join(err, controlplane.Remove(dir))
 	}
@@ -64,14 +65,6 @@ func export(programs assets.Programs) error {
 	dirs := append([]string{programs.Dir}, programs.Extra...)
 	path := strings.Join(append(dirs, os.Getenv("PATH")), string(os.PathListSeparator))
 	return errors.Join(os.Setenv("PATH", path), os.Setenv(assets.EnvtestVariable, programs.Dir))
-}
-
-func toRun(programs assets.Programs) controlplane.Programs {
-	return controlplane.Programs{
-		Etcd:              filepath.Join(programs.Dir, assets.Etcd),
-		APIServer:         filepath.Join(programs.Dir, assets.APIServer),
-		ControllerManager: programs.ControllerManager,
-	}
 }
 
 // runIn runs a command while the control plane is up, and returns its exit code.

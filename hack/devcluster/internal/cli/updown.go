@@ -17,7 +17,9 @@ import (
 )
 
 func (a *app) up(ctx context.Context, args []string) error {
-	dir, err := a.parseDir("up", args)
+	f := newFlags("up")
+	withNode := f.Bool("node", false, "")
+	dir, err := a.parseDir(f, args)
 	if err != nil {
 		return err
 	}
@@ -26,12 +28,15 @@ func (a *app) up(ctx context.Context, args []string) error {
 		return err
 	}
 	defer release()
-	if state != nil {
-		fmt.Fprintf(a.stdout, "A control plane is already running at %s.\n", state.Server)
-		a.explain(dir)
-		return nil
+	if state == nil {
+		return a.start(ctx, dir, *withNode)
 	}
-	return a.start(ctx, dir)
+	if _, hasNode := state.Node(); *withNode && !hasNode {
+		return fmt.Errorf("the control plane that is running in %s has no node: end it first, with `down`", dir)
+	}
+	fmt.Fprintf(a.stdout, "A control plane is already running at %s.\n", state.Server)
+	a.explain(dir, state)
+	return nil
 }
 
 // claim takes the lock of dir and returns the state of the control plane that runs there, or nil if dir is free for
@@ -75,13 +80,13 @@ func checkEmpty(dir string) error {
 	return nil
 }
 
-func (a *app) start(ctx context.Context, dir string) error {
-	programs, err := a.cache.ControlPlane(ctx)
+func (a *app) start(ctx context.Context, dir string, withNode bool) error {
+	programs, run, err := a.programs(ctx, withNode)
 	if err != nil {
 		return errors.Join(err, controlplane.Remove(dir))
 	}
 	began := time.Now()
-	plane, err := supervisor.Start(ctx, supervisor.Order{Dir: dir, Programs: toRun(programs), Detached: true})
+	plane, err := supervisor.Start(ctx, supervisor.Order{Dir: dir, Programs: run, Detached: true})
 	switch {
 	case ctx.Err() != nil:
 		return errors.Join(err, controlplane.Remove(dir))
@@ -95,18 +100,21 @@ func (a *app) start(ctx context.Context, dir string) error {
 	}
 	fmt.Fprintf(a.stdout, "A control plane is running at %s (ready in %.1fs).\n",
 		state.Server, time.Since(began).Seconds())
-	a.explain(dir)
+	a.explain(dir, state)
 	fmt.Fprintf(a.stdout, "  export PATH=%s:$PATH  # kubectl\n", programs.Dir)
 	return nil
 }
 
-func (a *app) explain(dir string) {
+func (a *app) explain(dir string, state *controlplane.State) {
 	fmt.Fprintf(a.stdout, "Its logs are in %s.\n  export KUBECONFIG=%s\n",
 		filepath.Join(dir, controlplane.Logs), filepath.Join(dir, controlplane.Kubeconfig))
+	if _, hasNode := state.Node(); hasNode && (os.Getenv("HTTPS_PROXY") != "" || os.Getenv("https_proxy") != "") {
+		fmt.Fprintf(a.stdout, "  export NO_PROXY=%s\n", os.Getenv("NO_PROXY"))
+	}
 }
 
 func (a *app) down(ctx context.Context, args []string) error {
-	dir, err := a.parseDir("down", args)
+	dir, err := a.parseDir(newFlags("down"), args)
 	if err != nil {
 		return err
 	}
@@ -137,22 +145,30 @@ func (a *app) nothingRuns(dir string) error {
 	return err
 }
 
-// parseDir parses the arguments of a command that has no others than --dir, by default .cluster in the source tree.
-func (a *app) parseDir(command string, args []string) (string, error) {
-	f := newFlags(command)
-	dir := f.String("dir", filepath.Join(a.tree, ".cluster"), "")
+// parseDir parses the arguments of a command that has flags only, among them --dir.
+func (a *app) parseDir(f flags, args []string) (string, error) {
+	dir := a.dir(f)
 	if err := f.parse(args); err != nil {
 		return "", err
 	}
 	if f.NArg() > 0 {
-		return "", misused("%s: unexpected argument %q", command, f.Arg(0))
+		return "", misused("%s: unexpected argument %q", f.Name(), f.Arg(0))
 	}
-	if *dir == "" {
-		return "", misused("%s: --dir must not be empty", command)
+	return absolute(f, *dir)
+}
+
+// dir defines --dir, by default .cluster in the source tree.
+func (a *app) dir(f flags) *string {
+	return f.String("dir", filepath.Join(a.tree, ".cluster"), "")
+}
+
+func absolute(f flags, dir string) (string, error) {
+	if dir == "" {
+		return "", misused("%s: --dir must not be empty", f.Name())
 	}
-	abs, err := filepath.Abs(*dir)
+	abs, err := filepath.Abs(dir)
 	if err != nil {
-		return "", fmt.Errorf("finding %s: %w", *dir, err)
+		return "", fmt.Errorf("finding %s: %w", dir, err)
 	}
 	return abs, nil
 }

@@ -26,7 +26,7 @@ const (
 	portAttempts = 5
 
 	stopGrace       = 10 * time.Second
-	supervisorGrace = 4 * stopGrace // it gives each of three processes theirs
+	supervisorGrace = 6 * stopGrace // it gives each of five processes theirs
 )
 
 var errTooSlow = fmt.Errorf("not ready after %s", startTimeout)
@@ -42,13 +42,18 @@ type ControlPlane struct {
 	dir      string
 	programs Programs
 	state    State
-	children []child
+	children []member
 	node     *node.Node // nil without
 	at       site
 	failed   chan error
 }
 
-// child is a process that we have started.
+// member is a process that we have started: a program, or a node with all that runs on it.
+type member struct {
+	name string
+	child
+}
+
 type child interface {
 	Failure() error
 	Tail() string
@@ -73,7 +78,8 @@ func Start(ctx context.Context, dir string, programs Programs) (*ControlPlane, e
 	defer cancel()
 	if err := c.start(ctx); err != nil {
 		if errors.Is(err, errTooSlow) {
-			err = fmt.Errorf("%w; the end of the log of the last that was started:\n%s", err, c.children[len(c.children)-1].Tail())
+			last := c.children[len(c.children)-1]
+			err = fmt.Errorf("%w; the end of the log of %s:\n%s", err, last.name, last.Tail())
 		}
 		c.Stop()
 		return nil, err
@@ -107,6 +113,9 @@ func (c *ControlPlane) Stop() {
 		child.End(stopGrace)
 	}
 	c.children = nil
+	if c.node != nil {
+		c.node.Close()
+	}
 }
 
 func (c *ControlPlane) start(ctx context.Context) error {
@@ -218,7 +227,7 @@ func (c *ControlPlane) launch(name, program string, args []string) error {
 
 // keep has a process end with the others, and the others with it, and puts it on record.
 func (c *ControlPlane) keep(name string, id process.ID, child child) error {
-	c.children = append(c.children, child)
+	c.children = append(c.children, member{name, child})
 	go func() { c.failed <- child.Failure() }()
 	c.state.Processes[name] = id
 	return c.state.write(c.dir)

@@ -133,7 +133,7 @@ func TestCredentialsArePrivate(t *testing.T) {
 	if err := Prepare(dir); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := issueCredentials(dir); err != nil {
+	if _, err := issueCredentials(dir, here); err != nil {
 		t.Fatal(err)
 	}
 	files, err := filepath.Glob(filepath.Join(dir, keys, "*"))
@@ -209,7 +209,7 @@ func TestProgramsListenOnlyHere(t *testing.T) {
 		!slices.Contains(args, "--listen-peer-urls=unix://etcd-peer.sock") {
 		t.Errorf("etcd: %v", args)
 	}
-	if args := apiServerArgs(1); !slices.Contains(args, "--bind-address=127.0.0.1") {
+	if args := apiServerArgs(here); !slices.Contains(args, "--bind-address=127.0.0.1") {
 		t.Errorf("kube-apiserver: %v", args)
 	}
 	if args := controllerManagerArgs(); !slices.Contains(args, "--secure-port=0") {

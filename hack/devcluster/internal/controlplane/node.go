@@ -24,7 +24,7 @@ func (c *ControlPlane) openNode() error {
 		return err
 	}
 	c.at = onNode(c.node.Network)
-	return c.keep(node.Name, c.node.ID, c.node)
+	return c.keep(node.Name, c.node.ID, c.node.Child)
 }
 
 // startNode starts what pods need.
@@ -32,6 +32,8 @@ func (c *ControlPlane) startNode() error {
 	if err := c.launch("kube-scheduler", c.programs.Scheduler, schedulerArgs()); err != nil {
 		return err
 	}
+	// It is to end first, while the API server is there to answer kubelet.
+	c.children = append(c.children[1:], c.children[0])
 	return c.node.Start(c.programs.Kubelet)
 }
 

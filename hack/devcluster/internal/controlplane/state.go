@@ -104,6 +104,15 @@ func (s *State) End(dir string) error {
 	return Remove(dir)
 }
 
+// Clear ends and removes what is left of a control plane in dir, whatever has become of its supervisor.
+func Clear(dir string) error {
+	s, err := ReadState(dir)
+	if err != nil || s == nil {
+		return errors.Join(err, Remove(dir))
+	}
+	return s.End(dir)
+}
+
 // Remove deletes a control plane's files from dir, and dir if nothing else is in it. None of its processes runs any more.
 func Remove(dir string) error {
 	if s, err := ReadState(dir); err == nil && s != nil {

@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"syscall"
 	"time"
 
@@ -19,11 +20,22 @@ import (
 
 const socketTimeout = time.Minute // containerd is there within a second, unless the machine is busy
 
+// To settle, the process must be on its first thread. On any other it would have no network for a moment, in which
+// others look for it.
+func init() {
+	if len(os.Args) > 1 && os.Args[1] == InitCommand {
+		runtime.LockOSThread()
+	}
+}
+
 // Init is the life of a node's first process. It ends when ctx does, or kubelet or containerd, and everything on the
-// node with it.
-func Init(ctx context.Context) error {
+// node with it. First it goes to the given cgroups.
+func Init(ctx context.Context, cgroups []string) error {
 	if os.Getpid() != 1 {
 		return fmt.Errorf("%s is for devcluster's own use", InitCommand)
+	}
+	if len(cgroups) > 0 {
+		return settle(cgroups)
 	}
 	given := make(chan order)
 	go func() {
@@ -41,10 +53,22 @@ func Init(ctx context.Context) error {
 	}
 }
 
-func (o order) run(ctx context.Context) error {
-	if err := joinCgroups(o.Cgroups); err != nil {
-		return err
+// settle makes the cgroups the top ones for this process and all on the node: containerd puts pods at the top. The
+// kernel does so for one thread alone; so that thread becomes this program anew.
+func settle(cgroups []string) error {
+	for _, dir := range cgroups {
+		if err := join(dir); err != nil {
+			return err
+		}
 	}
+	if err := syscall.Unshare(syscall.CLONE_NEWCGROUP); err != nil {
+		return fmt.Errorf("making the node's cgroups its own: %w", err)
+	}
+	return fmt.Errorf("going on in the node's cgroups: %w",
+		syscall.Exec("/proc/self/exe", []string{os.Args[0], InitCommand}, os.Environ()))
+}
+
+func (o order) run(ctx context.Context) error {
 	if err := o.mount(); err != nil {
 		return err
 	}
@@ -60,7 +84,7 @@ func (o order) run(ctx context.Context) error {
 	}
 	err := o.start(running, "kubelet", o.Kubelet,
 		"--config="+o.path(Dir, kubeletConfig), "--kubeconfig="+o.path(Dir, Kubeconfig), "--root-dir="+kubeletRoot,
-		"--hostname-override="+Name)
+		"--hostname-override="+Name, "--node-ip="+o.Address)
 	if err != nil {
 		return err
 	}

@@ -52,7 +52,39 @@ func (o order) mount() error {
 			return fmt.Errorf("mounting %s: %w", m.target, err)
 		}
 	}
+	if err := mountCgroups(); err != nil {
+		return err
+	}
 	return pretend(settings)
+}
+
+// mountCgroups shows the node its own cgroups at the places of the machine's.
+func mountCgroups() error {
+	all, err := ourHierarchies()
+	if err != nil {
+		return err
+	}
+	for _, h := range all {
+		err := syscall.Unmount(h.mount, syscall.MNT_DETACH)
+		if err == nil {
+			err = syscall.Mount("node", h.mount, h.kind, 0, h.options)
+		}
+		if err != nil {
+			return fmt.Errorf("mounting the cgroups at %s: %w", h.mount, err)
+		}
+		if h.mount != cgroupMount {
+			continue
+		}
+		// In cgroup v2 processes may be in leaves only, and the top is none once there are pods.
+		leaf := filepath.Join(h.mount, "node")
+		if err := os.Mkdir(leaf, 0o755); err != nil {
+			return fmt.Errorf("making a cgroup: %w", err)
+		}
+		if err := join(leaf); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // do makes the directories that are wanted, and mounts unless no kind is given.

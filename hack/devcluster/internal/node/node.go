@@ -39,9 +39,9 @@ const (
 
 // order tells the first process what to run.
 type order struct {
-	Dir     string   `json:"dir"` // of the control plane
-	Kubelet string   `json:"kubelet"`
-	Cgroups []string `json:"cgroups"`
+	Dir     string `json:"dir"` // of the control plane
+	Address string `json:"address"`
+	Kubelet string `json:"kubelet"`
 }
 
 // BypassProxies has programs that we start reach the node directly, also where proxies are set for everything else.

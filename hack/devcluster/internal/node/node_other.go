@@ -7,7 +7,6 @@ package node
 import (
 	"context"
 	"errors"
-	"time"
 
 	"github.com/tocsin-dev/tocsin/hack/devcluster/internal/process"
 )
@@ -20,17 +19,14 @@ type Node struct {
 	Network Network
 }
 
-// Cgroups fails.
-func Cgroups() ([]string, error) { return nil, errNotHere }
-
 // Open fails.
 func Open(string, []string) (*Node, error) { return nil, errNotHere }
 
 // Start fails.
 func (*Node) Start(string) error { return errNotHere }
 
-// End does nothing.
-func (*Node) End(time.Duration) {}
+// Close does nothing.
+func (*Node) Close() {}
 
 // Init fails.
-func Init(context.Context) error { return errNotHere }
+func Init(context.Context, []string) error { return errNotHere }

@@ -11,13 +11,12 @@ import (
 	"os/exec"
 	"path/filepath"
 	"syscall"
-	"time"
 
 	"github.com/tocsin-dev/tocsin/hack/devcluster/internal/image"
 	"github.com/tocsin-dev/tocsin/hack/devcluster/internal/process"
 )
 
-// Node is a node whose first process is a child of this one.
+// Node is a node whose first process is a child of this one. With it everything on the node ends; pods are not asked to.
 type Node struct {
 	*process.Child
 	Network Network
@@ -27,15 +26,6 @@ type Node struct {
 	orders  io.WriteCloser
 }
 
-// Cgroups names the cgroups that a node of ours will have.
-func Cgroups() ([]string, error) {
-	own, err := os.ReadFile("/proc/self/cgroup")
-	if err != nil {
-		return nil, fmt.Errorf("finding our cgroup: %w", err)
-	}
-	return cgroups("/sys/fs/cgroup", string(own), fmt.Sprintf("tocsin-node-%d", os.Getpid())), nil
-}
-
 // Open makes the machine inside this machine, in which nothing runs yet. dir is the control plane's.
 func Open(dir string, cgroups []string) (*Node, error) {
 	if err := makeCgroups(cgroups); err != nil {
@@ -43,7 +33,10 @@ func Open(dir string, cgroups []string) (*Node, error) {
 	}
 	n := &Node{dir: dir, cgroups: cgroups}
 	if err := n.open(); err != nil {
-		n.End(0)
+		if n.Child != nil {
+			n.Child.End(0)
+		}
+		n.Close()
 		return nil, err
 	}
 	return n, nil
@@ -57,7 +50,7 @@ func (n *Node) open() error {
 	if err := n.writePause(self); err != nil {
 		return err
 	}
-	cmd := exec.Command(self, InitCommand)
+	cmd := exec.Command(self, append([]string{InitCommand}, n.cgroups...)...)
 	cmd.Dir = n.dir
 	cmd.SysProcAttr = &syscall.SysProcAttr{
 		Cloneflags: syscall.CLONE_NEWPID | syscall.CLONE_NEWNS | syscall.CLONE_NEWNET | syscall.CLONE_NEWIPC | syscall.CLONE_NEWUTS,
@@ -78,17 +71,16 @@ func (n *Node) Start(kubelet string) error {
 	if err := writeConfig(n.dir, n.Network); err != nil {
 		return err
 	}
-	if err := json.NewEncoder(n.orders).Encode(order{Dir: n.dir, Kubelet: kubelet, Cgroups: n.cgroups}); err != nil {
+	o := order{Dir: n.dir, Address: n.Network.Address(), Kubelet: kubelet}
+	if err := json.NewEncoder(n.orders).Encode(o); err != nil {
 		return fmt.Errorf("instructing the node: %w", err)
 	}
 	return nil
 }
 
-// End ends the node and all that runs on it, and returns when nothing is left. Pods are not asked to end.
-func (n *Node) End(grace time.Duration) {
-	if n.Child != nil {
-		n.Child.End(grace)
-	}
+// Close removes what is left of a node that has ended. The cable goes last of all: without it the API server would wait
+// in vain for clients on this machine to hang up.
+func (n *Node) Close() {
 	if n.Network.Namespace != "" {
 		_ = n.Network.disconnect() // the kernel will
 	}

@@ -67,7 +67,7 @@ func (s *Supervised) EndGroupWithUs(group int) error {
 func (s *Supervised) Close() error {
 	_ = s.orders.Close()
 	if err := s.cmd.Wait(); err != nil {
-		return fmt.Errorf("the supervisor ended: %w", errors.Join(err, controlplane.Remove(s.dir)))
+		return fmt.Errorf("the supervisor ended: %w", errors.Join(err, controlplane.Clear(s.dir)))
 	}
 	return nil
 }

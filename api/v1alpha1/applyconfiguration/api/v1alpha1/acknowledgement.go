@@ -5,6 +5,10 @@
 
 package v1alpha1
 
+import (
+	v1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+)
+
 // AcknowledgementApplyConfiguration represents a declarative configuration of the Acknowledgement type for use
 // with apply.
 //
@@ -12,6 +16,12 @@ package v1alpha1
 type AcknowledgementApplyConfiguration struct {
 	// comment says what was found or done.
 	Comment *string `json:"comment,omitempty"`
+	// by is the name of the user who acknowledged. The API server writes it.
+	By *string `json:"by,omitempty"`
+	// time of the acknowledgement. The API server writes it.
+	Time *v1.Time `json:"time,omitempty"`
+	// quietUntilCleared: the condition tells nothing more of the same computer or risk until it has cleared.
+	QuietUntilCleared *bool `json:"quietUntilCleared,omitempty"`
 }
 
 // AcknowledgementApplyConfiguration constructs a declarative configuration of the Acknowledgement type for use with
@@ -25,5 +35,29 @@ func Acknowledgement() *AcknowledgementApplyConfiguration {
 // If called multiple times, the Comment field is set to the value of the last call.
 func (b *AcknowledgementApplyConfiguration) WithComment(value string) *AcknowledgementApplyConfiguration {
 	b.Comment = &value
+	return b
+}
+
+// WithBy sets the By field in the declarative configuration to the given value
+// and returns the receiver, so that objects can be built by chaining "With" function invocations.
+// If called multiple times, the By field is set to the value of the last call.
+func (b *AcknowledgementApplyConfiguration) WithBy(value string) *AcknowledgementApplyConfiguration {
+	b.By = &value
+	return b
+}
+
+// WithTime sets the Time field in the declarative configuration to the given value
+// and returns the receiver, so that objects can be built by chaining "With" function invocations.
+// If called multiple times, the Time field is set to the value of the last call.
+func (b *AcknowledgementApplyConfiguration) WithTime(value v1.Time) *AcknowledgementApplyConfiguration {
+	b.Time = &value
+	return b
+}
+
+// WithQuietUntilCleared sets the QuietUntilCleared field in the declarative configuration to the given value
+// and returns the receiver, so that objects can be built by chaining "With" function invocations.
+// If called multiple times, the QuietUntilCleared field is set to the value of the last call.
+func (b *AcknowledgementApplyConfiguration) WithQuietUntilCleared(value bool) *AcknowledgementApplyConfiguration {
+	b.QuietUntilCleared = &value
 	return b
 }

@@ -32,6 +32,12 @@ type AttemptApplyConfiguration struct {
 	Verified *string `json:"verified,omitempty"`
 	// queueID is what the server calls the message, if it said so.
 	QueueID *string `json:"queueID,omitempty"`
+	// job that the attempt runs as, through a channel of type Exec.
+	Job *string `json:"job,omitempty"`
+	// exitCode of the program that the Job ran last.
+	ExitCode *int32 `json:"exitCode,omitempty"`
+	// output is the last that the program printed: at most 20 lines and 1024 bytes, printable characters alone.
+	Output *string `json:"output,omitempty"`
 }
 
 // AttemptApplyConfiguration constructs a declarative configuration of the Attempt type for use with
@@ -109,5 +115,29 @@ func (b *AttemptApplyConfiguration) WithVerified(value string) *AttemptApplyConf
 // If called multiple times, the QueueID field is set to the value of the last call.
 func (b *AttemptApplyConfiguration) WithQueueID(value string) *AttemptApplyConfiguration {
 	b.QueueID = &value
+	return b
+}
+
+// WithJob sets the Job field in the declarative configuration to the given value
+// and returns the receiver, so that objects can be built by chaining "With" function invocations.
+// If called multiple times, the Job field is set to the value of the last call.
+func (b *AttemptApplyConfiguration) WithJob(value string) *AttemptApplyConfiguration {
+	b.Job = &value
+	return b
+}
+
+// WithExitCode sets the ExitCode field in the declarative configuration to the given value
+// and returns the receiver, so that objects can be built by chaining "With" function invocations.
+// If called multiple times, the ExitCode field is set to the value of the last call.
+func (b *AttemptApplyConfiguration) WithExitCode(value int32) *AttemptApplyConfiguration {
+	b.ExitCode = &value
+	return b
+}
+
+// WithOutput sets the Output field in the declarative configuration to the given value
+// and returns the receiver, so that objects can be built by chaining "With" function invocations.
+// If called multiple times, the Output field is set to the value of the last call.
+func (b *AttemptApplyConfiguration) WithOutput(value string) *AttemptApplyConfiguration {
+	b.Output = &value
 	return b
 }

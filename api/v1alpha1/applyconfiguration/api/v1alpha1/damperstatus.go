@@ -27,6 +27,9 @@ type DamperStatusApplyConfiguration struct {
 	// clearedTime is when the condition cleared: the damper had ended and nothing had happened for a window. Unset since it
 	// last fired.
 	ClearedTime *v1.Time `json:"clearedTime,omitempty"`
+	// quietSince is when somebody acknowledged its last notification and asked for quiet until it has cleared: until then all
+	// that arrives is held. Unset if nobody has.
+	QuietSince *v1.Time `json:"quietSince,omitempty"`
 	// held is the number of occurrences held since the last notification.
 	Held *int64 `json:"held,omitempty"`
 	// usedUpTo is the resourceVersion of the event that last fired.
@@ -84,6 +87,14 @@ func (b *DamperStatusApplyConfiguration) WithUntil(value v1.Time) *DamperStatusA
 // If called multiple times, the ClearedTime field is set to the value of the last call.
 func (b *DamperStatusApplyConfiguration) WithClearedTime(value v1.Time) *DamperStatusApplyConfiguration {
 	b.ClearedTime = &value
+	return b
+}
+
+// WithQuietSince sets the QuietSince field in the declarative configuration to the given value
+// and returns the receiver, so that objects can be built by chaining "With" function invocations.
+// If called multiple times, the QuietSince field is set to the value of the last call.
+func (b *DamperStatusApplyConfiguration) WithQuietSince(value v1.Time) *DamperStatusApplyConfiguration {
+	b.QuietSince = &value
 	return b
 }
 

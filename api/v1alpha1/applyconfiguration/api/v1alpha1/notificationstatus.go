@@ -6,6 +6,7 @@
 package v1alpha1
 
 import (
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	v1 "k8s.io/client-go/applyconfigurations/meta/v1"
 )
 
@@ -18,6 +19,11 @@ type NotificationStatusApplyConfiguration struct {
 	Conditions []v1.ConditionApplyConfiguration `json:"conditions,omitempty"`
 	// observedGeneration is the generation that the status speaks of.
 	ObservedGeneration *int64 `json:"observedGeneration,omitempty"`
+	// acknowledged says whether somebody has acknowledged the notification.
+	Acknowledged *bool `json:"acknowledged,omitempty"`
+	// acknowledgedTime is when that was: spec.acknowledgement.time, or when Tocsin first saw it where the API server did not
+	// write that.
+	AcknowledgedTime *metav1.Time `json:"acknowledgedTime,omitempty"`
 	// deliveries tell for each channel how far it has got.
 	Deliveries []DeliveryStatusApplyConfiguration `json:"deliveries,omitempty"`
 }
@@ -46,6 +52,22 @@ func (b *NotificationStatusApplyConfiguration) WithConditions(values ...*v1.Cond
 // If called multiple times, the ObservedGeneration field is set to the value of the last call.
 func (b *NotificationStatusApplyConfiguration) WithObservedGeneration(value int64) *NotificationStatusApplyConfiguration {
 	b.ObservedGeneration = &value
+	return b
+}
+
+// WithAcknowledged sets the Acknowledged field in the declarative configuration to the given value
+// and returns the receiver, so that objects can be built by chaining "With" function invocations.
+// If called multiple times, the Acknowledged field is set to the value of the last call.
+func (b *NotificationStatusApplyConfiguration) WithAcknowledged(value bool) *NotificationStatusApplyConfiguration {
+	b.Acknowledged = &value
+	return b
+}
+
+// WithAcknowledgedTime sets the AcknowledgedTime field in the declarative configuration to the given value
+// and returns the receiver, so that objects can be built by chaining "With" function invocations.
+// If called multiple times, the AcknowledgedTime field is set to the value of the last call.
+func (b *NotificationStatusApplyConfiguration) WithAcknowledgedTime(value metav1.Time) *NotificationStatusApplyConfiguration {
+	b.AcknowledgedTime = &value
 	return b
 }
 

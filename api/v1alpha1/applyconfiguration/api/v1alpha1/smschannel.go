@@ -19,13 +19,17 @@ type SMSChannelApplyConfiguration struct {
 	Recipients []apiv1alpha1.SMSRecipient `json:"recipients,omitempty"`
 	// gatewayDomain makes a phone number an address: +4915112345678 becomes 4915112345678@ this domain.
 	GatewayDomain *string `json:"gatewayDomain,omitempty"`
+	// gatewayAddress makes a phone number an address in another way: %NUMBER% stands for its digits, without the plus, and %% for
+	// a percent sign, such as in "+%NUMBER%/TYPE=SMS@fax.example.com".
+	GatewayAddress *string `json:"gatewayAddress,omitempty"`
 	// sender is the From address, and the envelope's.
 	Sender *apiv1alpha1.MailAddress `json:"sender,omitempty"`
 	// subject with placeholders. Unset: none.
 	Subject *apiv1alpha1.Subject `json:"subject,omitempty"`
 	// message with placeholders. Unset: "%SEVERITY%: %EVENT% %COMPUTER% %RISE_TIME%".
 	Message *apiv1alpha1.Text `json:"message,omitempty"`
-	// maxSegments is the most segments that a text may fill; longer ones are cut at a character. Unset: 3.
+	// maxSegments is the most segments that a text may fill: one takes 160 characters of the GSM alphabet or 70 others, each of
+	// several 153 or 67. Longer texts are cut at a character. Unset: 3.
 	MaxSegments *int32 `json:"maxSegments,omitempty"`
 }
 
@@ -108,6 +112,14 @@ func (b *SMSChannelApplyConfiguration) WithRecipients(values ...apiv1alpha1.SMSR
 // If called multiple times, the GatewayDomain field is set to the value of the last call.
 func (b *SMSChannelApplyConfiguration) WithGatewayDomain(value string) *SMSChannelApplyConfiguration {
 	b.GatewayDomain = &value
+	return b
+}
+
+// WithGatewayAddress sets the GatewayAddress field in the declarative configuration to the given value
+// and returns the receiver, so that objects can be built by chaining "With" function invocations.
+// If called multiple times, the GatewayAddress field is set to the value of the last call.
+func (b *SMSChannelApplyConfiguration) WithGatewayAddress(value string) *SMSChannelApplyConfiguration {
+	b.GatewayAddress = &value
 	return b
 }
 

@@ -1,0 +1,49 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package cli
+
+import (
+	"github.com/spf13/cobra"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/tocsin-dev/tocsin/api/v1alpha1"
+)
+
+type showVerb struct{ output }
+
+func showCommand(a *App) *cobra.Command {
+	v := &showVerb{}
+	c := &cobra.Command{
+		Use:   "show NAME",
+		Short: "Tell the whole story of a notification",
+		Long: "Tell the whole story of a notification: what triggered it, what became of each delivery with its attempts and " +
+			"recipients, what limits held back, who has taken notice, and the text.",
+		Args:              arguments(cobra.ExactArgs(1)),
+		ValidArgsFunction: a.named(&v1alpha1.NotificationList{}).first,
+		RunE:              func(c *cobra.Command, args []string) error { return v.run(c, a, args[0]) },
+	}
+	v.addFlags(a, c)
+	return c
+}
+
+func (v *showVerb) run(c *cobra.Command, a *App, name string) error {
+	if err := v.check(); err != nil {
+		return err
+	}
+	cluster, err := a.Connect()
+	if err != nil {
+		return err
+	}
+	namespace, _, err := a.Namespace()
+	if err != nil {
+		return err
+	}
+	n := &v1alpha1.Notification{}
+	if err := cluster.Get(c.Context(), client.ObjectKey{Namespace: namespace, Name: name}, n); err != nil {
+		return err
+	}
+	if !v.table() {
+		return v.one(a, n)
+	}
+	return tell(a, n)
+}

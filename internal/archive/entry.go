@@ -1,0 +1,157 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package archive
+
+import (
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/tocsin-dev/tocsin/api/v1alpha1"
+	"github.com/tocsin-dev/tocsin/internal/logfilter"
+)
+
+// Entry is a notification as a row. What is not compared with regard to case is in lower case.
+type Entry struct {
+	uid, namespace, name string
+	// revision tells later states of the object from earlier ones.
+	revision int64
+	// created and decided are in seconds since 1970, which is as exact as the object tells them.
+	created, decided int64
+	kind, condition  string
+	severity         string
+	creator          string
+	state            string
+	acknowledged     bool
+	acknowledgedBy   string
+	// acknowledgedAt is nil where nobody has, or the API server did not write when.
+	acknowledgedAt *int64
+	// channels and computers are lists as listed writes them.
+	channels, computers string
+	// text is all that a filter's text is looked for in.
+	text string
+	// object is the notification as JSON.
+	object string
+}
+
+// Size is about how many bytes the entry takes.
+func (e *Entry) Size() int { return len(e.text) + len(e.object) }
+
+// NewEntry makes the entry of a notification.
+func NewEntry(n *v1alpha1.Notification) (Entry, error) {
+	revision, err := Revision(n)
+	if err != nil {
+		return Entry{}, err
+	}
+	written := *n
+	written.APIVersion, written.Kind = v1alpha1.GroupVersion.String(), "Notification"
+	written.ManagedFields = nil
+	object, err := json.Marshal(&written)
+	if err != nil {
+		return Entry{}, fmt.Errorf("writing notification %s/%s: %w", n.Namespace, n.Name, err)
+	}
+	e := Entry{
+		uid: clean(string(n.UID)), namespace: clean(n.Namespace), name: clean(n.Name), revision: revision,
+		created: n.CreationTimestamp.Unix(), decided: logfilter.Time(n).Unix(),
+		kind: folded(n.Spec.Type), severity: clean(string(n.Spec.Severity)), creator: clean(n.Spec.Creator),
+		state:    clean(string(logfilter.State(n))),
+		channels: listed(channels(n)), computers: listed(computers(n)), text: folded(strings.Join(texts(n), separator)),
+		object: string(object),
+	}
+	if c := n.Spec.Condition; c != nil {
+		e.condition = folded(c.Name)
+	}
+	if a := n.Spec.Acknowledgement; a != nil {
+		e.acknowledged, e.acknowledgedBy = true, clean(a.By)
+		if a.Time != nil {
+			at := a.Time.Unix()
+			e.acknowledgedAt = &at
+		}
+	}
+	return e, nil
+}
+
+// Revision is the object's resourceVersion as a number.
+func Revision(n *v1alpha1.Notification) (int64, error) {
+	revision, err := strconv.ParseInt(n.ResourceVersion, 10, 64)
+	if err != nil {
+		return 0, fmt.Errorf("reading the resourceVersion of notification %s/%s: %w", n.Namespace, n.Name, err)
+	}
+	return revision, nil
+}
+
+// separator stands between texts, and around the names of a list.
+const separator = "\n"
+
+// listed writes names one after the other, each between separators.
+func listed(names []string) string {
+	if len(names) == 0 {
+		return ""
+	}
+	return separator + folded(strings.Join(names, separator)) + separator
+}
+
+// folded is how text is kept that is compared without regard to case.
+func folded(s string) string { return clean(strings.ToLower(s)) }
+
+// clean replaces what PostgreSQL refuses in text. What is equal, or a part of another, stays so.
+func clean(s string) string {
+	return strings.ReplaceAll(strings.ToValidUTF8(s, "\uFFFD"), "\x00", "\uFFFD")
+}
+
+func computers(n *v1alpha1.Notification) []string {
+	t := n.Spec.Trigger
+	if t == nil {
+		return nil
+	}
+	if t.Event == nil || t.Event.Computer == nil || slices.Contains(t.ComputerNames, t.Event.Computer.Name) {
+		return t.ComputerNames
+	}
+	return append(slices.Clip(t.ComputerNames), t.Event.Computer.Name)
+}
+
+func channels(n *v1alpha1.Notification) []string {
+	var names []string
+	if n.Spec.ChannelRef != nil {
+		names = append(names, n.Spec.ChannelRef.Name)
+	}
+	for i := range n.Spec.Deliveries {
+		names = append(names, n.Spec.Deliveries[i].Channel)
+	}
+	return names
+}
+
+// texts are what logfilter looks for a text in, each once: the message is often the same for all channels.
+func texts(n *v1alpha1.Notification) []string {
+	var list []string
+	add := func(texts ...string) {
+		for _, s := range texts {
+			if s != "" && !slices.Contains(list, s) {
+				list = append(list, s)
+			}
+		}
+	}
+	for i := range n.Spec.Deliveries {
+		add(n.Spec.Deliveries[i].Subject, n.Spec.Deliveries[i].Message)
+	}
+	if a := n.Spec.Acknowledgement; a != nil {
+		add(a.Comment)
+	}
+	t := n.Spec.Trigger
+	if t == nil {
+		return list
+	}
+	add(t.Risks...)
+	if e := t.Event; e != nil {
+		add(e.Title, e.Description, e.User, e.Server, e.Task)
+		if e.Risk != nil {
+			add(e.Risk.Name, e.Risk.Category)
+		}
+		if e.Application != nil {
+			add(e.Application.Name, e.Application.Path)
+		}
+	}
+	return list
+}

@@ -1,0 +1,106 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package execjob
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	corev1 "k8s.io/api/core/v1"
+
+	"github.com/tocsin-dev/tocsin/api/v1alpha1"
+)
+
+// Patterns are names in which a star stands for any characters, or none. nil: any name; an empty list: no name at all. They
+// are a flag's value, separated by commas.
+type Patterns []string
+
+// String is the list as the flag takes it.
+func (p *Patterns) String() string {
+	if p == nil || *p == nil {
+		return "*"
+	}
+	return strings.Join(*p, ",")
+}
+
+// Set takes the list of a flag.
+func (p *Patterns) Set(list string) error {
+	*p = Patterns{}
+	for pattern := range strings.SplitSeq(list, ",") {
+		if pattern = strings.TrimSpace(pattern); pattern != "" {
+			*p = append(*p, pattern)
+		}
+	}
+	return nil
+}
+
+func (p Patterns) match(name string) bool {
+	return p == nil || slices.ContainsFunc(p, func(pattern string) bool { return matches(pattern, name) })
+}
+
+// matches compares as it is written: names of images have no other case.
+func matches(pattern, name string) bool {
+	parts := strings.Split(pattern, "*")
+	first, last := parts[0], parts[len(parts)-1]
+	if len(parts) == 1 {
+		return name == pattern
+	}
+	if len(name) < len(first)+len(last) || !strings.HasPrefix(name, first) || !strings.HasSuffix(name, last) {
+		return false
+	}
+	rest := name[len(first) : len(name)-len(last)]
+	for _, part := range parts[1 : len(parts)-1] {
+		_, after, found := strings.Cut(rest, part)
+		if !found {
+			return false
+		}
+		rest = after
+	}
+	return true
+}
+
+// Allowed is where channels may run programs, and of which images.
+type Allowed struct {
+	Namespaces, Images Patterns
+}
+
+// Check refuses a channel that the administrator does not allow. The error names the field and the manager's flag.
+func (a Allowed) Check(channel *v1alpha1.NotificationChannel) error {
+	if !a.Namespaces.match(channel.Namespace) {
+		return fmt.Errorf("`spec.exec`: programs may not run in namespace %s; the manager's --exec-namespaces allows: %s",
+			channel.Namespace, told(a.Namespaces))
+	}
+	template, err := Template(channel.Spec.Exec)
+	if err != nil {
+		return fmt.Errorf("`spec.exec.template`: %w", err)
+	}
+	for _, image := range images(&template.Spec) {
+		if !a.Images.match(image) {
+			return fmt.Errorf("`spec.exec.template`: the image %q may not be used; the manager's --exec-images allows: %s", image,
+				told(a.Images))
+		}
+	}
+	return nil
+}
+
+func told(p Patterns) string {
+	if len(p) == 0 {
+		return "none"
+	}
+	return p.String()
+}
+
+// images are all that a pod uses: of its containers, and those mounted as volumes.
+func images(pod *corev1.PodSpec) []string {
+	var all []string
+	for _, c := range containers(pod) {
+		all = append(all, c.Image)
+	}
+	for _, v := range pod.Volumes {
+		if v.Image != nil {
+			all = append(all, v.Image.Reference)
+		}
+	}
+	return all
+}

@@ -1,0 +1,3 @@
+#!/bin/sh
+# Tells which computer it is about.
+echo "$COMPUTER"
