@@ -109,8 +109,7 @@ e2e-images: bin/manager $(DEVCLUSTER) ## Build the images that e2e needs, withou
 	$(DEVCLUSTER) image --name tocsin-manager:dev --output bin/images/manager.tar --entrypoint /manager --user 65532:65532 \
 	  /manager=bin/manager /etc/ssl/certs/ca-certificates.crt=/etc/ssl/certs/ca-certificates.crt
 	$(DEVCLUSTER) image --name tocsin-e2e-program:dev --output bin/images/program.tar \
-	  /bin/sh="$$(command -v busybox)" \
-	  /program/notify.sh=test/e2e/program/notify.sh /program/print-computer.sh=test/e2e/program/print-computer.sh
+	  /bin/sh="$$(command -v busybox)" $(foreach script,$(notdir $(wildcard test/e2e/program/*.sh)),/program/$(script)=test/e2e/program/$(script))
 	$(DEVCLUSTER) image --name tocsin-e2e-mail:dev --output bin/images/mail.tar --entrypoint /mailpit --user 65532:65532 \
 	  /mailpit="$$($(DEVCLUSTER) assets mailpit)/mailpit"
 

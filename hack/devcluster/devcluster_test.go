@@ -39,6 +39,7 @@ func testMain(m *testing.M) int {
 	program = filepath.Join(dir, "devcluster")
 	for _, args := range [][]string{{"go", "build", "-o", program, "."}, {program, "assets"}} {
 		cmd := exec.Command(args[0], args[1:]...)
+		cmd.Env = append(os.Environ(), "CGO_ENABLED=0") // as `make` builds it
 		cmd.Stderr = os.Stderr
 		if err := cmd.Run(); err != nil {
 			fmt.Fprintf(os.Stderr, "%s: %v\n", strings.Join(args, " "), err)

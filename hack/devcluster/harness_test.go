@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -54,7 +55,13 @@ func (d *devcluster) succeed(args ...string) (stdout string) {
 // numbers of processes that are to go with the rest.
 func (d *devcluster) start(script string) *session {
 	d.t.Helper()
-	s := d.launch("exec", "--", "sh", "-c", script)
+	return d.startWith(nil, script)
+}
+
+// startWith is start with flags for exec.
+func (d *devcluster) startWith(flags []string, script string) *session {
+	d.t.Helper()
+	s := d.launch(slices.Concat([]string{"exec"}, flags, []string{"--", "sh", "-c", script})...)
 	await(d.t, "the command to start", func() bool { return s.lines() > 0 || s.ended() })
 	words := strings.Fields(s.stdout.String())
 	if len(words) == 0 {

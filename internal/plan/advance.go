@@ -50,6 +50,7 @@ func (w *Watch) elapse(key string, m *memory, due time.Time) (Firing, bool) {
 		return w.clear(key, m, due)
 	}
 	summary, event, reached := w.asOf(key, m, due)
+	reached = reached && !m.hushed(due)
 	held := m.Held
 	decision, next := w.rule.damper.Expire(m.State, reached)
 	m.State = next
@@ -62,7 +63,7 @@ func (w *Watch) elapse(key string, m *memory, due time.Time) (Firing, bool) {
 
 // clear notes that all has been quiet for a window, and tells so where that is asked for.
 func (w *Watch) clear(key string, m *memory, due time.Time) (Firing, bool) {
-	m.cleared = due
+	m.cleared, m.quiet = due, time.Time{}
 	if !w.rule.Condition.Spec.NotifyWhenCleared {
 		return Firing{}, false
 	}
@@ -110,7 +111,7 @@ func (w *Watch) settle(now time.Time) {
 		case !m.Until.IsZero():
 			m.Until = time.Time{}
 		default:
-			m.cleared = due
+			m.cleared, m.quiet = due, time.Time{}
 		}
 		w.schedule(d.key, m)
 	}

@@ -30,11 +30,18 @@ type memory struct {
 	last time.Time
 	// cleared is when all had been quiet for a window; zero since it last fired.
 	cleared time.Time
+	// run is the notification that began what the latest one goes on with: that one itself, or one that it repeats.
+	run int64
+	// quiet is since when nothing is told until it has cleared, as somebody asked for; zero if nobody did.
+	quiet time.Time
 	// due is when it has to be looked at next.
 	due time.Time
 	// adopted says that the log alone tells of it: what it has held since then is counted again.
 	adopted bool
 }
+
+// hushed says whether somebody has asked for quiet by now.
+func (m *memory) hushed(now time.Time) bool { return !m.quiet.IsZero() && !now.Before(m.quiet) }
 
 func (m *memory) note(event *Event) {
 	m.seen, m.latest = event.Position, event.Object

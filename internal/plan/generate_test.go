@@ -33,7 +33,16 @@ type randomStory struct {
 	events []sighting
 	// timers go off before the event of the same index arrives; the last ones after all events.
 	timers [][]time.Duration
+	// hushes are made before the event of the same index, if at all.
+	hushes []hush
 	random *rand.Rand
+}
+
+// hush is that somebody acknowledges the latest notifications of all keys up to the given one, and asks for quiet; at 0
+// nobody does.
+type hush struct {
+	at   time.Duration
+	upTo string
 }
 
 func pick[T any](r *rand.Rand, from ...T) T { return from[r.IntN(len(from))] }
@@ -88,7 +97,20 @@ func tellStory(seed uint64) randomStory {
 		s.events = append(s.events, e)
 	}
 	s.setTimers(now)
+	s.setHushes(r)
 	return s
+}
+
+// setHushes has somebody ask for quiet now and then, in a second in which nothing has arrived yet.
+func (s *randomStory) setHushes(r *rand.Rand) {
+	s.hushes = make([]hush, len(s.events))
+	var last time.Duration
+	for i, e := range s.events {
+		if e.arrives > last && r.IntN(8) == 0 {
+			s.hushes[i] = hush{at: pick(r, last+time.Second, e.arrives), upTo: pick(r, "", "a", "zz")}
+		}
+		last = max(last, e.arrives)
+	}
 }
 
 // setTimers lets timers go off at any time, and in no whole second, but not before what was created by then has arrived.
@@ -117,6 +139,9 @@ func (s *randomStory) end() time.Duration {
 func (s *randomStory) dump() []string {
 	var lines []string
 	for i, e := range s.events {
+		if s.hushes != nil && s.hushes[i].at > 0 {
+			lines = append(lines, fmt.Sprintf("     %s quiet is asked for, up to key %q", clock(s.hushes[i].at), s.hushes[i].upTo))
+		}
 		lines = append(lines, fmt.Sprintf("%4d %s %s", i+1, clock(e.arrives), sentence(e)))
 	}
 	return lines

@@ -208,6 +208,27 @@ func stored[T any](tb testing.TB, object *T) *T {
 	return back
 }
 
+// acknowledge has somebody ask for quiet in the log: in the latest notification of each key up to the given one. The Watch is
+// told, if there is one.
+func acknowledge(log []v1alpha1.Notification, h hush, w *plan.Watch) {
+	latest := map[string]*v1alpha1.Notification{}
+	for i, n := range log {
+		x := n.Spec.Trigger
+		if before := latest[x.Key]; x.Reason != v1alpha1.TriggerCleared && x.Key <= h.upTo &&
+			(before == nil || x.Sequence > before.Spec.Trigger.Sequence) {
+			latest[x.Key] = &log[i]
+		}
+	}
+	for _, n := range latest {
+		if n.Spec.Acknowledgement == nil {
+			n.Spec.Acknowledgement = &v1alpha1.Acknowledgement{
+				Comment: "seen", Time: pointer(metav1.NewTime(since(h.at))), QuietUntilCleared: true,
+			}
+			w.Heed(n)
+		}
+	}
+}
+
 // write puts firings into a log.
 func write(log []v1alpha1.Notification, firings ...plan.Firing) []v1alpha1.Notification {
 	for _, f := range firings {

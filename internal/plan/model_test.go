@@ -28,6 +28,8 @@ type model struct {
 	known         map[string]bool
 	log           []decision
 	matched, held int64
+	// hushed is what was held for the sake of quiet alone.
+	hushed int64
 	// evaluated and fired are the times of the latest event and notification; never if there was none.
 	evaluated, fired int64
 }
@@ -39,8 +41,12 @@ type occurrence struct {
 	used           bool
 }
 
-// modelDamper is one damper. until and quiet are never when it does not run, and has not cleared.
-type modelDamper struct{ sequence, fired, until, held, last, quiet int64 }
+// modelDamper is one damper. until, quiet and hush are never when it does not run, has not cleared, and nobody has asked for
+// quiet.
+type modelDamper struct{ sequence, fired, until, held, last, quiet, hush int64 }
+
+// hushed says whether somebody has asked for quiet by now.
+func (d *modelDamper) hushed(now int64) bool { return d.hush != never && now >= d.hush }
 
 const never = -1
 
@@ -107,14 +113,17 @@ func (m *model) observe(s sighting) {
 	key := m.key(e)
 	d := m.dampers[key]
 	if d == nil {
-		d = &modelDamper{until: never, quiet: never}
+		d = &modelDamper{until: never, quiet: never, hush: never}
 		m.dampers[key] = d
 	}
 	d.last = max(d.last, arrival)
 	told := m.told(d, e, now)
 	m.events = append(m.events, e)
-	if now < d.until {
+	if now < d.until || d.hushed(now) {
 		m.hold(d, e.n)
+		if now >= d.until {
+			m.hushed += e.n
+		}
 		return
 	}
 	from, to := m.fullestAround(m.group(e), e.at, now)
@@ -167,11 +176,21 @@ func (m *model) advance(now int64) {
 			continue
 		}
 		d.until = never
-		if best := m.stillReached(key, at); best != nil {
+		if best := m.stillReached(key, at); best != nil && !d.hushed(at) {
 			m.fire(key, d, v1alpha1.TriggerStillReached, at, best)
 		}
 	}
 	m.clock = max(m.clock, now)
+}
+
+// ask is that somebody asks for quiet: whoever has fired and not cleared holds all from then on, until it has cleared.
+func (m *model) ask(h hush) {
+	m.advance(millis(h.at - time.Second))
+	for key, d := range m.dampers {
+		if d.sequence > 0 && d.quiet == never && d.hush == never && key <= h.upTo {
+			d.hush = millis(h.at)
+		}
+	}
 }
 
 // next is what comes next: a damper that ends, or one that clears as nothing concerns it any longer. A damper's own end
@@ -195,7 +214,7 @@ func (m *model) next() (first string, at int64) {
 }
 
 func (m *model) clear(key string, d *modelDamper, now int64) {
-	d.quiet = now
+	d.quiet, d.hush = now, never
 	if !m.cleared {
 		return
 	}
@@ -226,6 +245,9 @@ func (m *model) fire(key string, d *modelDamper, reason v1alpha1.TriggerReason, 
 		At: now, Reason: reason, Key: key, Sequence: d.sequence, Held: d.held, Occurrences: total(in), Computers: len(computers(in)),
 	})
 	d.fired, d.held, d.until, d.quiet = now, 0, never, never
+	if reason == v1alpha1.TriggerThresholdReached {
+		d.hush = never
+	}
 	m.fired = now
 	if m.period > 0 {
 		d.until = now + m.period

@@ -67,6 +67,11 @@ func TestEngineIsTheModel(t *testing.T) {
 		w, truth := watch(t, s.rule), newModel(s.rule)
 		var firings []plan.Firing
 		for i, e := range s.events {
+			if hush := s.hushes[i]; hush.at > 0 {
+				firings = append(firings, w.Advance(since(hush.at-time.Second))...)
+				acknowledge(write(nil, firings...), hush, w)
+				truth.ask(hush)
+			}
 			firings = append(firings, observe(w, plan.Position(i+1), e)...)
 			truth.observe(e)
 			check(t, fmt.Sprint("window after event ", i+1), describe(w).Window, truth.window())
@@ -90,8 +95,9 @@ func TestEngineIsTheModel(t *testing.T) {
 				told["once"]++
 			}
 		}
+		told["hushed"] += int(truth.hushed)
 	})
-	for _, reason := range []string{"ThresholdReached", "StillReached", "Cleared", "once"} {
+	for _, reason := range []string{"ThresholdReached", "StillReached", "Cleared", "once", "hushed"} {
 		if told[reason] < *runs {
 			t.Errorf("only %d notifications were %s: the stories are too dull to prove anything", told[reason], reason)
 		}

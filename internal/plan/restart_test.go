@@ -37,6 +37,9 @@ func begin(tb testing.TB, s *randomStory, flush int) *life {
 // live takes the events after the first n, up to the given number, as they come: with timers.
 func (l *life) live(n, upTo int) {
 	for i := n; i < upTo; i++ {
+		if hush := l.story.hushes[i]; hush.at > 0 {
+			acknowledge(l.log, hush, l.watch)
+		}
 		for _, timer := range l.story.timers[i] {
 			l.log = write(l.log, l.watch.Advance(since(timer))...)
 		}
@@ -123,11 +126,12 @@ func TestKilledAtAnyMoment(t *testing.T) {
 func TestNobodyWasThere(t *testing.T) {
 	t.Parallel()
 	eachStory(t, *runs, func(t *testing.T, s *randomStory) {
+		left := s.random.IntN(len(s.events))
+		clear(s.hushes[left:])
 		lived := begin(t, s, 1)
 		lived.live(0, len(s.events))
 		lived.end()
 		gone := begin(t, s, 1)
-		left := s.random.IntN(len(s.events))
 		gone.live(0, left)
 		gone.restart(len(s.events))
 		gone.end()
@@ -154,6 +158,7 @@ func TestMoreDampersThanTheStatusShows(t *testing.T) {
 			s.events = append(s.events, e)
 		}
 		s.setTimers(now)
+		s.setHushes(s.random)
 		lived, killed := begin(t, s, 50), begin(t, s, 50)
 		lived.live(0, len(s.events))
 		lived.end()

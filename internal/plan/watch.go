@@ -150,7 +150,7 @@ func (w *Watch) recall(event *Event) {
 	t := w.tallies.get(w.rule.group(e), w.horizon())
 	if m.adopted && event.Position > m.upTo {
 		before := m.Held
-		_, m.State = w.rule.damper.Observe(m.State, e.Count, false, w.told(m, t, e), w.clock)
+		_, m.State = w.rule.damper.Observe(m.State, e.Count, false, m.hushed(w.clock) || w.told(m, t, e), w.clock)
 		w.held += m.Held - before
 	}
 	w.count(t, e, event)
@@ -171,8 +171,8 @@ func (w *Watch) decide(event *Event) (Firing, bool) {
 	m.note(event)
 	t := w.tallies.get(w.rule.group(e), w.horizon())
 	var summary window.Summary
-	var told, reached bool
-	if w.clock.Before(m.Until) {
+	told, reached := m.hushed(w.clock), false
+	if told || w.clock.Before(m.Until) {
 		w.count(t, e, event)
 	} else {
 		told = w.told(m, t, e)
@@ -195,8 +195,9 @@ func (w *Watch) decide(event *Event) (Firing, bool) {
 	if w.rule.damper.Period == 0 {
 		t.Clear()
 	}
-	m.cleared = time.Time{}
+	m.cleared, m.quiet = time.Time{}, time.Time{}
 	w.dampers.put(key, m)
+	m.run = m.Sequence
 	return w.fire(key, m, v1alpha1.TriggerThresholdReached, summary, held, event.Object), true
 }
 

@@ -14,6 +14,7 @@ import (
 	"slices"
 	"testing"
 
+	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/intstr"
@@ -162,6 +163,25 @@ func (s *site) mails(t *testing.T) map[string]mail {
 		byID[m.MessageID] = m
 	}
 	return byID
+}
+
+// runJob runs a Job with one container of the program's image, and waits until it is complete.
+func (s *site) runJob(t *testing.T, name string, pod corev1.PodSpec) {
+	t.Helper()
+	pod.RestartPolicy = corev1.RestartPolicyNever
+	container := &pod.Containers[0]
+	container.Name, container.Image, container.ImagePullPolicy = "program", imageOfProgram, corev1.PullIfNotPresent
+	job := &batchv1.Job{
+		ObjectMeta: s.named(name),
+		Spec:       batchv1.JobSpec{BackoffLimit: ptr.To(int32(0)), Template: corev1.PodTemplateSpec{Spec: pod}},
+	}
+	k8s.Create(t, job)
+	k8s.Until(t, job, func() error {
+		if job.Status.CompletionTime == nil {
+			return fmt.Errorf("the Job is not complete: %+v", job.Status)
+		}
+		return nil
+	})
 }
 
 // output is what the pod of a Job has written.

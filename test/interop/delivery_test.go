@@ -243,8 +243,11 @@ func verify(mail []byte, selector, record string) error {
 			return []string{record}, nil
 		},
 	})
-	if err != nil || len(verifications) != 1 {
-		return fmt.Errorf("%d signatures, %v", len(verifications), err)
+	if err != nil {
+		return err
+	}
+	if len(verifications) != 1 {
+		return fmt.Errorf("there are %d signatures, want one", len(verifications))
 	}
 	return verifications[0].Err
 }

@@ -112,7 +112,7 @@ func (c *conversation) failed(at step, err error) *failure {
 }
 
 func (c *conversation) failedFor(reason notify.Reason, at step, cause string) *failure {
-	cause = c.note + at.String() + ": " + cause
+	cause = c.note + at.String() + ": " + cause + c.uncertified(reason)
 	return &failure{
 		at:     at,
 		reason: reason,
@@ -120,6 +120,18 @@ func (c *conversation) failedFor(reason notify.Reason, at step, cause string) *f
 		server: c.server.address,
 		tls:    c.tls,
 	}
+}
+
+// uncertified reminds of the certificate that the server has asked for and not got, where it turns us away after the handshake.
+func (c *conversation) uncertified(reason notify.Reason) string {
+	if !c.certificateWanted || c.sender.tls.Certificate != nil {
+		return ""
+	}
+	switch reason {
+	case notify.ReasonServerUnavailable, notify.ReasonAuthenticationFailed, notify.ReasonAuthenticationUnsupported:
+		return "; it asked for a certificate of the client: see `tls.clientCertificateRef`"
+	}
+	return ""
 }
 
 // describe says what went wrong, without the addresses and the names of functions that Go's errors carry.

@@ -30,15 +30,20 @@ func (c *conversation) helloAgain() error {
 
 // say says a line and wants an answer of that code.
 func (c *conversation) say(code int, line string) error {
+	_, _, err := c.exchange(code, line)
+	return err
+}
+
+// exchange says a line and hears an answer, of that code unless it is 0.
+func (c *conversation) exchange(code int, line string) (int, string, error) {
 	text := c.client.Text
 	id, err := text.Cmd("%s", line)
 	if err != nil {
-		return err
+		return 0, "", err
 	}
 	text.StartResponse(id)
 	defer text.EndResponse(id)
-	_, _, err = text.ReadResponse(code)
-	return err
+	return text.ReadResponse(code)
 }
 
 // extensionsIn reads the answer to EHLO: keywords in capitals, and what follows each.

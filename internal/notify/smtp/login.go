@@ -4,7 +4,9 @@ package smtp
 
 import (
 	"bytes"
+	"encoding/base64"
 	"fmt"
+	"net/textproto"
 	"slices"
 	"strconv"
 	"strings"
@@ -63,7 +65,7 @@ func (c *conversation) logIn() *failure {
 	}
 	c.conn.nextStep()
 	auth := l.by(mechanism, c.server.host)
-	if err := c.client.Auth(auth); err != nil {
+	if err := c.authenticate(auth); err != nil {
 		cause := mechanism + ": " + c.describe(err)
 		if token, ok := auth.(*tokenAuth); ok && token.said != "" {
 			cause += "; about the token it says: " + notify.Bound(c.sender.secrets.Replace(token.said), maxChallenge)
@@ -71,6 +73,40 @@ func (c *conversation) logIn() *failure {
 		return c.failedFor(classify(stepLogin, err), stepLogin, cause)
 	}
 	return nil
+}
+
+// authenticate is what the library's Auth does, but has nothing to add when the server has refused: only a challenge can be
+// cancelled (RFC 4954, 4). Some servers hang up on those who try, and some firewalls lock them out.
+func (c *conversation) authenticate(a mailsmtp.Auth) error {
+	mechanism, answer, err := a.Start(&mailsmtp.ServerInfo{Name: c.server.host, TLS: c.tls != openConnection})
+	if err != nil {
+		return err
+	}
+	line := strings.TrimSpace("AUTH " + mechanism + " " + base64.StdEncoding.EncodeToString(answer))
+	for {
+		code, text, err := c.exchange(0, line)
+		if err != nil {
+			return err
+		}
+		said := []byte(text)
+		switch code {
+		case 334:
+			said, err = base64.StdEncoding.DecodeString(text)
+		case 235:
+		default:
+			return &textproto.Error{Code: code, Msg: text}
+		}
+		if err == nil {
+			answer, err = a.Next(said, code == 334)
+		}
+		if err != nil && code == 334 {
+			_ = c.say(501, "*")
+		}
+		if err != nil || code == 235 || answer == nil {
+			return err
+		}
+		line = base64.StdEncoding.EncodeToString(answer)
+	}
 }
 
 // choose returns the mechanism to log in by, or the reason why there is none.

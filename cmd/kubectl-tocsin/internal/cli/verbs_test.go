@@ -1,0 +1,346 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package cli_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/url"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/client/interceptor"
+
+	"github.com/tocsin-dev/tocsin/api/v1alpha1"
+	"github.com/tocsin-dev/tocsin/cmd/kubectl-tocsin/internal/screen"
+	"github.com/tocsin-dev/tocsin/internal/testkit/cluster"
+)
+
+func TestBadInputSaysWhatIsRight(t *testing.T) {
+	t.Parallel()
+	channel := "apiVersion: tocsin.dev/v1alpha1\nkind: NotificationChannel\nmetadata: {name: mail}\nspec: {type: Email}\n"
+	condition := "apiVersion: tocsin.dev/v1alpha1\nkind: NotificationCondition\nmetadata: {name: c}\nspec: {type: Custom}\n"
+	for name, tc := range map[string]struct {
+		args []string
+		want string
+	}{
+		"no such verb":       {[]string{"lgo"}, `error: unknown command "lgo" for "kubectl tocsin"`},
+		"no such flag":       {[]string{"log", "--sinc", "1h"}, "error: unknown flag: --sinc\nSee 'kubectl tocsin log --help' for usage."},
+		"a name too many":    {[]string{"log", "outbreak"}, `error: unknown command "outbreak" for "kubectl tocsin log"`},
+		"no such filter":     {[]string{"log", "--filter", "x"}, `Error from server (NotFound): notificationfilters.tocsin.dev "x" not found`},
+		"no such entry":      {[]string{"show", "x"}, `Error from server (NotFound): notifications.tocsin.dev "x" not found`},
+		"no such channel":    {[]string{"test", "x"}, `Error from server (NotFound): notificationchannels.tocsin.dev "x" not found`},
+		"a range of nothing": {[]string{"log", "--since", "2026-11-22T08:00:00Z", "--until", "2d"}, "error: the time range ends at 2026-11-20T12:00:00Z, before it begins"},
+		"a time in words":    {[]string{"log", "--since", "yesterday"}, `error: --since: "yesterday" is neither a length of time such as 24h or 7d nor a time`},
+		"unknown severity":   {[]string{"log", "--severity", "Fatal"}, `error: --severity: "Fatal" is none of Info, Warning, FunctionalFailure, Critical`},
+		"unknown state":      {[]string{"log", "--state", "Sent"}, `error: --state: "Sent" is none of Pending`},
+		"an empty name":      {[]string{"log", "--condition", `""`}, "error: --condition: a name may not be empty"},
+		"unknown format":     {[]string{"log", "-o", "xml"}, `error: unable to match a printer suitable for the output format "xml"`},
+		"bad jsonpath":       {[]string{"log", "-o", "jsonpath={.items["}, "error: error parsing jsonpath"},
+		"bad columns":        {[]string{"log", "-o", "custom-columns=A"}, "expected <header>:<json-path-expr>"},
+		"events of a state":  {[]string{"events", "--filter", "open-critical"}, "error: events have no `acknowledged`"},
+		"no comment":         {[]string{"ack", "outbreak-2dfojryr7q"}, "error: --comment is needed"},
+		"nothing to ack":     {[]string{"ack", "--comment", "x"}, "error: name the notifications, or give a filter"},
+		"ack of both":        {[]string{"ack", "a", "--since", "1h", "--comment", "x"}, "error: give either names or a filter"},
+		"a comment of 1 MB":  {[]string{"ack", "outbreak-2dfojryr7q", "--comment", strings.Repeat("x", 1<<20)}, "error: the comment has 1048576 characters; at most 4096 are kept"},
+		"no file":            {[]string{"simulate"}, "error: must specify one of -f or --filename"},
+		"a file that is not": {[]string{"simulate", "-f", "/nowhere"}, "error: open /nowhere: no such file or directory"},
+		"an empty file":      {[]string{"simulate", "-f", write(t, "# nothing\n---\n")}, "no objects found"},
+		"another kind":       {[]string{"simulate", "-f", write(t, "apiVersion: v1\nkind: Pod\n")}, `"v1", kind "Pod" is none of Tocsin's kinds`},
+		"no condition":       {[]string{"simulate", "-f", write(t, channel)}, "holds no NotificationCondition"},
+		"two conditions":     {[]string{"simulate", "-f", write(t, condition+"---\n"+condition)}, "holds several conditions"},
+		"unknown field":      {[]string{"simulate", "-f", write(t, condition+"  treshold: {}\n")}, "did not find expected"},
+		"misspelled field":   {[]string{"simulate", "-f", write(t, strings.Replace(condition, "type: Custom", "type: Custom, treshold: {}", 1))}, `unknown field "spec.treshold"`},
+		"bad expression": {[]string{"simulate", "-f", write(t, strings.Replace(condition, "type: Custom", `type: Custom, filter: {expression: "event."}`, 1))},
+			"error: condition c: `spec.filter.expression`"},
+		"bad placeholder": {[]string{"preview", "-f", write(t, strings.Replace(condition, "type: Custom",
+			`type: Custom, actions: [{channelRef: {name: m}, email: {subject: "%FOO%"}}]`, 1))}, "%FOO%"},
+		"tune to less than nothing": {[]string{"simulate", "-f", write(t, condition), "--tune", "-1"}, "error: --tune: must be a number of notifications a day"},
+		"tune what is told once": {[]string{"simulate", "-f", write(t, strings.Replace(condition, "Custom", "NewRiskDetected", 1)), "--tune", "1"},
+			"error: spec.type: NewRiskDetected tells of each risk once"},
+		"since tomorrow": {[]string{"simulate", "-f", write(t, condition), "--since", "2026-11-23T08:00:00Z"}, "lies ahead"},
+		"two events":     {[]string{"preview", "-f", write(t, condition), "--event", "a", "--event-file", "b"}, "error: give either --event or --event-file"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			x := newTerminal(t, stock(t)...)
+			if code := x.run(t, tc.args...); code != 1 {
+				t.Errorf("exit code %d", code)
+			}
+			if !strings.Contains(x.err.String(), tc.want) {
+				t.Errorf("got  %q\nwant %q", x.err.String(), tc.want)
+			}
+			if x.out.Len() > 0 {
+				t.Errorf("output in spite of the error: %s", x.out.String())
+			}
+		})
+	}
+}
+
+func TestErrorsAreWordedAsKubectlDoes(t *testing.T) {
+	t.Parallel()
+	resource := schema.GroupResource{Group: "tocsin.dev", Resource: "notifications"}
+	for name, tc := range map[string]struct {
+		err  error
+		code int
+		want string
+	}{
+		"forbidden": {apierrors.NewForbidden(resource, "", errors.New("User \"eve\" cannot list")), 1,
+			"Error from server (Forbidden): notifications.tocsin.dev is forbidden: User \"eve\" cannot list\n"},
+		"refused": {&url.Error{Op: "Get", URL: "https://127.0.0.1:6443/api", Err: syscall.ECONNREFUSED}, 1,
+			"The connection to the server 127.0.0.1:6443 was refused - did you specify the right host or port?\n"},
+		"else":                {errors.New("no\x1b[2Jthing"), 1, "error: no\uFFFD[2Jthing\n"},
+		"interrupted":         {fmt.Errorf("listing: %w", context.Canceled), 130, ""},
+		"the reader has gone": {fmt.Errorf("write: %w", syscall.EPIPE), 0, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			x := newTerminal(t)
+			x.client = interceptor.NewClient(x.client, interceptor.Funcs{
+				List: func(context.Context, client.WithWatch, client.ObjectList, ...client.ListOption) error { return tc.err },
+			})
+			if code := x.run(t, "log"); code != tc.code || x.err.String() != tc.want {
+				t.Errorf("exit code %d, %q", code, x.err.String())
+			}
+		})
+	}
+}
+
+func TestExitCodesOfATest(t *testing.T) {
+	t.Parallel()
+	for channel, want := range map[string]int{"soc-mail": 0, "duty-mail": 2, "slow": 3, "missing": 1} {
+		slow := &v1alpha1.NotificationChannel{ObjectMeta: metav1.ObjectMeta{Namespace: "security", Name: "slow"}}
+		x := newTerminal(t, append(stock(t), slow)...)
+		if code := x.run(t, "test", channel, "--timeout", "100ms"); code != want {
+			t.Errorf("%s: exit code %d, want %d: %s", channel, code, want, x.err.String())
+		}
+	}
+}
+
+func TestATestThatDoesNotEndSaysThatItGoesOn(t *testing.T) {
+	t.Parallel()
+	x := newTerminal(t, &v1alpha1.NotificationChannel{ObjectMeta: metav1.ObjectMeta{Namespace: "security", Name: "slow"}})
+	x.run(t, "test", "slow", "--timeout", "10ms")
+	if want := "error: the test has not ended within 10ms; it goes on: kubectl tocsin show test-q8z4w"; !strings.Contains(x.err.String(), want) {
+		t.Errorf("got %s", x.err.String())
+	}
+}
+
+func TestEmptyLogSaysSo(t *testing.T) {
+	t.Parallel()
+	x := newTerminal(t)
+	for line, want := range map[string]string{
+		"log": "No notifications found in security namespace.\n", "log -A": "No notifications found.\n",
+		"events": "No events found in security namespace.\n", "conditions": "No conditions found in security namespace.\n",
+		"channels -A": "No channels found.\n",
+	} {
+		if code := x.run(t, strings.Fields(line)...); code != 0 || x.err.String() != want || x.out.Len() > 0 {
+			t.Errorf("%s: exit code %d, %q", line, code, x.err.String())
+		}
+	}
+	x.run(t, "log", "-o", "json")
+	var list metav1.PartialObjectMetadataList
+	if err := json.Unmarshal(x.out.Bytes(), &list); err != nil || list.Kind != "List" || list.Items == nil {
+		t.Errorf("%v: %s", err, x.out.String())
+	}
+}
+
+func TestLogShowsTheNewestLastAndOnlyTheTail(t *testing.T) {
+	t.Parallel()
+	x := newTerminal(t, stock(t)...)
+	for line, want := range map[string]string{
+		"log -o name --tail 2":                              "outbreak-mnaaog7ng2 outbreak-2dfojryr7q",
+		"log -o name --tail 0":                              "",
+		"log -o name --text reimaged":                       "",
+		"log -o name --text TICKET":                         "outbreak-mnaaog7ng2",
+		"log -o name --channel duty-*":                      "test-x7k2p outbreak-mnaaog7ng2",
+		"log -o name --type test,digest":                    "test-x7k2p soc-mail-digest-7vbq2m4kdx",
+		"log -o name --creator alice@example.com":           "outbreak-mnaaog7ng2 outbreak-2dfojryr7q",
+		"log -o name --filter open-critical --acknowledged": "outbreak-mnaaog7ng2",
+		"log -o name --filter open-critical --since 10m":    "",
+		"log -o name --until 2026-11-22T10:30:00Z":          "test-x7k2p soc-mail-digest-7vbq2m4kdx",
+		"log -o name --severity critical --computer WS-02*": "outbreak-mnaaog7ng2",
+	} {
+		if code := x.run(t, strings.Fields(line)...); code != 0 {
+			t.Errorf("%s: %s", line, x.err.String())
+		}
+		got := strings.Fields(strings.ReplaceAll(x.out.String(), "notification.tocsin.dev/", ""))
+		if strings.Join(got, " ") != want {
+			t.Errorf("%s: got %q, want %q", line, got, want)
+		}
+	}
+}
+
+func TestAckOfOneThatDoesNotExistDoesTheOthers(t *testing.T) {
+	t.Parallel()
+	x := newTerminal(t, stock(t)...)
+	if code := x.run(t, "ack", "missing", "outbreak-2dfojryr7q", "--comment", "seen", "--quiet-until-cleared"); code != 1 {
+		t.Errorf("exit code %d", code)
+	}
+	if want := "notification.tocsin.dev/outbreak-2dfojryr7q acknowledged\n"; x.out.String() != want {
+		t.Errorf("got %q", x.out.String())
+	}
+	n := &v1alpha1.Notification{}
+	if err := x.client.Get(t.Context(), client.ObjectKey{Namespace: "security", Name: "outbreak-2dfojryr7q"}, n); err != nil {
+		t.Fatal(err)
+	}
+	if k := n.Spec.Acknowledgement; k == nil || k.Comment != "seen" || !k.QuietUntilCleared || k.By != "" {
+		t.Errorf("stored is %+v", k)
+	}
+}
+
+func TestAckTellsWhoWasQuicker(t *testing.T) {
+	t.Parallel()
+	x := newTerminal(t, stock(t)...)
+	quicker := sync.OnceFunc(func() {
+		n := stockNamed(t, "outbreak-2dfojryr7q").(*v1alpha1.Notification)
+		if err := x.client.Get(t.Context(), client.ObjectKeyFromObject(n), n); err != nil {
+			t.Error(err)
+		}
+		n.Spec.Acknowledgement = &v1alpha1.Acknowledgement{Comment: "mine", By: "mallory"}
+		if err := x.client.Update(t.Context(), n); err != nil {
+			t.Error(err)
+		}
+	})
+	inner := x.client
+	x.Connect = func() (client.WithWatch, error) {
+		return interceptor.NewClient(inner, interceptor.Funcs{
+			Patch: func(ctx context.Context, c client.WithWatch, o client.Object, p client.Patch, options ...client.PatchOption) error {
+				quicker()
+				return c.Patch(ctx, o, p, options...)
+			},
+		}), nil
+	}
+	if code := x.run(t, "ack", "outbreak-2dfojryr7q", "--comment", "seen"); code != 0 {
+		t.Errorf("exit code %d: %s", code, x.err.String())
+	}
+	if want := "notification.tocsin.dev/outbreak-2dfojryr7q was acknowledged already: by mallory: mine\n"; x.out.String() != want {
+		t.Errorf("got %q", x.out.String())
+	}
+}
+
+func TestCompletionKnowsTheCluster(t *testing.T) {
+	t.Parallel()
+	x := newTerminal(t, stock(t)...)
+	for line, want := range map[string]string{
+		"show o":                    "outbreak-2dfojryr7q outbreak-mnaaog7ng2",
+		"ack outbreak-2dfojryr7q o": "outbreak-mnaaog7ng2",
+		"test ":                     "duty-mail soc-mail",
+		"test soc-mail ":            "",
+		"log --filter ":             "open-critical",
+		"log --condition s":         "server-health",
+		"log --severity F":          "FunctionalFailure",
+		"log -o j":                  "json jsonpath=",
+		"preview --event traffic":   "traffic-0001",
+	} {
+		parts := strings.Split(line, " ")
+		x.run(t, append([]string{"__complete"}, parts...)...)
+		got, _, _ := strings.Cut(x.out.String(), ":")
+		if strings.Join(strings.Fields(got), " ") != want {
+			t.Errorf("%q: got %q, want %q", line, got, want)
+		}
+	}
+}
+
+func TestColoursOnlyWhereTheyAreWanted(t *testing.T) {
+	t.Parallel()
+	x := newTerminal(t, stock(t)...)
+	x.run(t, "log")
+	if strings.Contains(x.out.String(), "\x1b") {
+		t.Error("colours without a terminal")
+	}
+	plain := x.out.String()
+	x.Screen = &screen.Screen{Writer: &x.out, Colour: true}
+	x.run(t, "log")
+	coloured := x.out.String()
+	if !strings.Contains(coloured, "\x1b[1;31mCritical\x1b[0m") {
+		t.Errorf("no colours: %q", coloured)
+	}
+	for _, tone := range []screen.Tone{screen.Good, screen.Warn, screen.Bad, screen.Worst, screen.Faint, screen.Bold} {
+		coloured = strings.ReplaceAll(coloured, "\x1b["+string(tone)+"m", "")
+	}
+	if strings.ReplaceAll(coloured, "\x1b[0m", "") != plain {
+		t.Error("colours move the columns")
+	}
+}
+
+func TestPreviewOfAChannelAlone(t *testing.T) {
+	t.Parallel()
+	x := newTerminal(t, stock(t)...)
+	file := write(t, `
+apiVersion: tocsin.dev/v1alpha1
+kind: NotificationChannel
+metadata: {name: soc-mail}
+spec:
+  type: Email
+  email: {recipients: [draft@example.com], sender: t@example.com, servers: [m], subject: "%RISK% on %COMPUTER%", message: "100%%"}
+`)
+	event := write(t, "apiVersion: tocsin.dev/v1alpha1\nkind: SecurityEvent\nmetadata: {generateName: e-}\n"+
+		"spec: {type: RiskDetected, severity: Info, title: t, computer: {name: pc}, risk: {name: EICAR}}\n")
+	if code := x.run(t, "preview", "-f", file, "--event-file", event); code != 0 {
+		t.Fatal(x.err.String())
+	}
+	for _, want := range []string{"Through soc-mail", "To:           draft@example.com", "Subject:      EICAR on pc", "  | 100%\n"} {
+		if !strings.Contains(x.out.String(), want) {
+			t.Errorf("%q is missing in:\n%s", want, x.out.String())
+		}
+	}
+}
+
+func TestPreviewSaysWhenTheEventDoesNotMeetTheFilter(t *testing.T) {
+	t.Parallel()
+	x := newTerminal(t, stock(t)...)
+	x.run(t, "preview", "-f", cluster.Root()+"/config/samples/condition-outbreak.yaml", "--event", "traffic-0001")
+	if want := "Event traffic-0001 does not meet the filter of condition outbreak: OtherType\n"; x.err.String() != want {
+		t.Errorf("got %q", x.err.String())
+	}
+	if !strings.Contains(x.out.String(), "Through soc-mail") {
+		t.Errorf("nothing is shown: %s", x.out.String())
+	}
+}
+
+// lines is an output that says when something is in it.
+type lines struct {
+	mu     sync.Mutex
+	buffer bytes.Buffer
+	change chan struct{}
+}
+
+func (l *lines) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	n, err := l.buffer.Write(p)
+	select {
+	case l.change <- struct{}{}:
+	default:
+	}
+	return n, err
+}
+
+func (l *lines) await(t *testing.T, text string) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), cluster.Patience)
+	defer cancel()
+	for {
+		l.mu.Lock()
+		got := l.buffer.String()
+		l.mu.Unlock()
+		if strings.Contains(got, text) {
+			return
+		}
+		select {
+		case <-l.change:
+		case <-ctx.Done():
+			t.Fatalf("%q does not come: %s", text, got)
+		}
+	}
+}
