@@ -3,6 +3,7 @@
 package controllers
 
 import (
+	"cmp"
 	"fmt"
 	"time"
 
@@ -19,32 +20,17 @@ func acknowledge(n *v1alpha1.Notification, now time.Time) {
 	if a == nil {
 		return
 	}
-	if !n.Status.Acknowledged {
+	if n.Status.AcknowledgedTime == nil {
 		at := metav1.NewTime(now.Truncate(time.Second))
 		if a.Time != nil {
 			at = *a.Time
 		}
-		n.Status.Acknowledged, n.Status.AcknowledgedTime = true, &at
+		n.Status.AcknowledgedTime = &at
 	}
-	who := a.By
-	if who == "" {
-		who = "somebody for whom nobody vouches"
-	}
+	n.Status.Acknowledged = true
 	status.Set(&n.Status.Conditions, n.Generation, v1alpha1.AcknowledgedCondition, metav1.ConditionTrue,
-		v1alpha1.ReasonAcknowledged, fmt.Sprintf("by %s at %s", who, acknowledgedAt(n).UTC().Format(time.RFC3339)))
-}
-
-// acknowledgedAt is when a Notification was acknowledged; zero while that is not known.
-func acknowledgedAt(n *v1alpha1.Notification) time.Time {
-	switch a := n.Spec.Acknowledgement; {
-	case a == nil:
-		return time.Time{}
-	case a.Time != nil:
-		return a.Time.Time
-	case n.Status.AcknowledgedTime != nil:
-		return n.Status.AcknowledgedTime.Time
-	}
-	return time.Time{}
+		v1alpha1.ReasonAcknowledged, fmt.Sprintf("by %s at %s", cmp.Or(a.By, "somebody for whom nobody vouches"),
+			n.Status.AcknowledgedTime.UTC().Format(time.RFC3339)))
 }
 
 // unheeded says that a Notification was acknowledged and its status does not tell so yet.

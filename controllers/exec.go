@@ -189,7 +189,8 @@ func (r *DeliveryReconciler) tidy(ctx context.Context, request deliveryRequest, 
 		awaited = n.UID
 	}
 	for _, job := range r.exec.jobs.of(request) {
-		if !slices.Contains(job.Finalizers, execjob.Finalizer) || awaited != "" && job.Labels[execjob.LabelNotification] == string(awaited) {
+		if awaited != "" && job.Labels[execjob.LabelNotification] == string(awaited) ||
+			!slices.Contains(job.Finalizers, execjob.Finalizer) {
 			continue
 		}
 		if n == nil && request.Name != "" { // the cache may lag behind

@@ -38,7 +38,7 @@ type jobs struct {
 	gate   *gate
 
 	mu      sync.Mutex
-	life    context.Context //nolint:containedctx // watches begin when there are Jobs, and last as long as the controller
+	life    context.Context // of the controller: watches begin later, and last as long
 	queue   workqueue.TypedRateLimitingInterface[deliveryRequest]
 	watches map[string]*jobWatch
 }

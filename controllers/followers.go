@@ -42,14 +42,14 @@ func (e *Evaluator) Follow(ctx context.Context, condition *v1alpha1.Notification
 		e.rest(key)
 		return err
 	}
-	var log v1alpha1.NotificationList
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	defer e.signal()
+	var log v1alpha1.NotificationList // read under the lock: what is acknowledged after this is heeded after this
 	if err := e.client.List(ctx, &log, client.InNamespace(key.Namespace),
 		client.MatchingFields{indexByCondition: string(condition.UID)}); err != nil {
 		return err
 	}
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	defer e.signal()
 	old := e.watches[key]
 	if old == nil {
 		if err := e.limits.restore(ctx, condition, log.Items); err != nil {
@@ -159,6 +159,19 @@ func (e *Evaluator) rest(key types.NamespacedName) {
 	if f := e.watches[key]; f != nil {
 		e.index.Delete(f)
 		f.active = false
+	}
+}
+
+// Heed takes notice that a notification was acknowledged, and perhaps with the wish for quiet.
+func (e *Evaluator) Heed(n *v1alpha1.Notification) {
+	if n.Spec.Condition == nil || n.Spec.Acknowledgement == nil {
+		return
+	}
+	key := types.NamespacedName{Namespace: n.Namespace, Name: n.Spec.Condition.Name}
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if f := e.watches[key]; f != nil && f.watch.Heed(n) {
+		e.tell(key)
 	}
 }
 

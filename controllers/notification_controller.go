@@ -55,7 +55,9 @@ type DeliveryReconciler struct {
 	// Workers is how many deliveries may be under way at once.
 	Workers int
 	limits  *limits
-	exec    *executor
+	// evaluator is told of acknowledgements.
+	evaluator *Evaluator
+	exec      *executor
 	// Grace is how long an attempt that is under way may go on after the manager was told to stop.
 	Grace time.Duration
 }
@@ -188,7 +190,7 @@ func (r *DeliveryReconciler) channel(ctx context.Context, request deliveryReques
 // send makes one attempt, if the channel's limit lets it.
 func (r *DeliveryReconciler) send(ctx context.Context, n *v1alpha1.Notification, delivery v1alpha1.DeliveryStatus,
 	channel *v1alpha1.NotificationChannel) (ctrl.Result, error) {
-	if ctx.Err() != nil {
+	if stopping(ctx) {
 		return ctrl.Result{}, nil
 	}
 	if outbox.Limits(n, delivery) {
@@ -208,6 +210,9 @@ func (r *DeliveryReconciler) send(ctx context.Context, n *v1alpha1.Notification,
 	}
 	return r.sendLetter(ctx, n, delivery, channel)
 }
+
+// stopping says whether the manager was told to stop: nothing is begun then.
+func stopping(ctx context.Context) bool { return ctx.Err() != nil }
 
 // sendLetter sends a message. That the attempt starts is stored first: a manager whose view is outdated fails there, and sends
 // nothing.
@@ -300,6 +305,7 @@ func (r *DeliveryReconciler) record(ctx context.Context, n *v1alpha1.Notificatio
 	if err := r.Status().Update(ctx, n); err != nil {
 		return fmt.Errorf("writing the notification's status: %w", err)
 	}
+	r.evaluator.Heed(n)
 	return nil
 }
 

@@ -110,7 +110,7 @@ func Setup(ctx context.Context, mgr ctrl.Manager, options Options) error {
 		"channel": &ChannelReconciler{Client: mgr.GetClient(), Senders: senders, Clock: options.Clock, exec: executor},
 		"delivery": &DeliveryReconciler{
 			Client: mgr.GetClient(), Live: mgr.GetAPIReader(), Clock: options.Clock,
-			Senders: senders, limits: evaluator.limits, exec: executor,
+			Senders: senders, limits: evaluator.limits, evaluator: evaluator, exec: executor,
 			Workers: options.DeliveryWorkers, Grace: options.Grace,
 		},
 	} {
@@ -118,11 +118,16 @@ func Setup(ctx context.Context, mgr ctrl.Manager, options Options) error {
 			return fmt.Errorf("setting up the %s controller: %w", name, err)
 		}
 	}
+	countAttempts()
+	return nil
+}
+
+// countAttempts has the counters of attempts exist from the start.
+func countAttempts() {
 	for _, reason := range notify.Reasons() {
 		deliveryAttempts.WithLabelValues("Email", string(reason))
 	}
 	for _, reason := range execjob.Reasons() {
 		deliveryAttempts.WithLabelValues(string(v1alpha1.ChannelExec), reason)
 	}
-	return nil
 }

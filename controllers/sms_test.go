@@ -18,6 +18,7 @@ import (
 
 	"github.com/tocsin-dev/tocsin/api/v1alpha1"
 	"github.com/tocsin-dev/tocsin/internal/sms"
+	"github.com/tocsin-dev/tocsin/internal/status"
 	"github.com/tocsin-dev/tocsin/internal/testkit/cluster"
 	"github.com/tocsin-dev/tocsin/internal/testkit/fakesmtp"
 )
@@ -212,7 +213,7 @@ func TestSMSChannelTellsWhatIsWrong(t *testing.T) {
 	c.Spec.SMS.Auth = &v1alpha1.MailAuth{SecretRef: v1alpha1.SecretReference{Name: "login"}}
 	k8s.Create(t, c)
 	awaitChannel(t, c, v1alpha1.ReasonSecretNotFound)
-	contains(t, c.Status.Conditions[0].Message+c.Status.Conditions[len(c.Status.Conditions)-1].Message,
+	contains(t, status.Message(c.Status.Conditions, v1alpha1.ReadyCondition),
 		"`spec.sms.auth.secretRef`: Secret \"login\" does not exist")
 	k8s.Change(t, c, func() { c.Spec.SMS.Auth, c.Spec.SMS.GatewayDomain = nil, "sms..example.com" })
 	awaitChannel(t, c, v1alpha1.ReasonInvalid)

@@ -24,6 +24,7 @@ import (
 	"sigs.k8s.io/yaml"
 
 	"github.com/tocsin-dev/tocsin/api/v1alpha1"
+	"github.com/tocsin-dev/tocsin/internal/execjob"
 	"github.com/tocsin-dev/tocsin/internal/notify"
 	"github.com/tocsin-dev/tocsin/internal/status"
 	"github.com/tocsin-dev/tocsin/internal/verify"
@@ -228,8 +229,7 @@ func TestNothingIsLeftOut(t *testing.T) {
 			find(t, "../controllers/*metrics.go", `Name:\s*"(tocsin_\w+)"`, "`%s`"),
 			find(t, "../controllers/retention_events.go", `reason\w+\s+= "(\w+)"`, "`%s`"),
 			find(t, "../cmd/manager/flags.go", `Var\(&o\.\S+, "([a-z-]+)"`, "`--%s`")),
-		"README.md":              find(t, "../internal/verify/verify.go", `notImplemented\(.*, "([^"]+?) ?"`, "`%s"),
-		"notificationchannel.md": quoted(notify.Reasons()),
+		"notificationchannel.md": slices.Concat(quoted(notify.Reasons()), quoted(execjob.Reasons())),
 		"notificationcondition.md": quoted([]string{v1alpha1.ReasonReady, v1alpha1.ReasonSuspended, v1alpha1.ReasonInvalid,
 			v1alpha1.ReasonChannelNotFound, v1alpha1.ReasonActionInvalid}),
 		"notification.md": slices.Concat(

@@ -145,7 +145,19 @@ func TestBadInputIsRefusedWithTheFieldAndWhatIsRight(t *testing.T) {
 		"phone number that is none": {sms, map[string]any{"spec.sms.recipients": []any{"0151/12345"}},
 			[]string{"spec.sms.recipients[0]", "must be a phone number such as +4915112345678"}},
 		"phone number without a gateway": {sms, map[string]any{"spec.sms.gatewayDomain": nil},
-			[]string{"`gatewayDomain` must be set when `recipients` holds a phone number"}},
+			[]string{"`gatewayDomain` or `gatewayAddress` must be set when `recipients` holds a phone number"}},
+		"two gateways": {sms, map[string]any{"spec.sms.gatewayAddress": "%NUMBER%@gw.example.com"},
+			[]string{"`gatewayDomain` and `gatewayAddress` both say what becomes of a phone number"}},
+		"gateway without the number": {sms, map[string]any{"spec.sms.gatewayDomain": nil, "spec.sms.gatewayAddress": "sms@gw.example.com"},
+			[]string{"spec.sms.gatewayAddress", "must hold %NUMBER% once"}},
+		"gateway with the number twice": {sms, map[string]any{
+			"spec.sms.gatewayDomain": nil, "spec.sms.gatewayAddress": "%NUMBER%@%NUMBER%.example.com"},
+			[]string{"spec.sms.gatewayAddress", "must hold %NUMBER% once"}},
+		"gateway with another placeholder": {sms, map[string]any{
+			"spec.sms.gatewayDomain": nil, "spec.sms.gatewayAddress": "%NUMBER%-%EVENT%@gw.example.com"},
+			[]string{"spec.sms.gatewayAddress", "a percent sign is written %%"}},
+		"gateway that is no address": {sms, map[string]any{"spec.sms.gatewayDomain": nil, "spec.sms.gatewayAddress": "%NUMBER% <x>"},
+			[]string{"spec.sms.gatewayAddress", "must be one e-mail address when %NUMBER% is filled in"}},
 		"CA without checking": {email, map[string]any{"spec.email.tls": map[string]any{
 			"mode": "Opportunistic", "caRef": map[string]any{"name": "ca", "key": "ca.crt"}}},
 			[]string{"`caRef` needs `mode: Required`"}},
@@ -200,6 +212,10 @@ func TestWhatIsJustWithinTheBoundsIsAccepted(t *testing.T) {
 		changes  map[string]any
 	}{
 		"16 wildcards": {condition, map[string]any{"spec.filter": map[string]any{"computers": []any{strings.Repeat("*a", 16)}}}},
+		"a gateway with addresses of its own": {sms, map[string]any{
+			"spec.sms.gatewayDomain": nil, "spec.sms.gatewayAddress": "+%NUMBER%/TYPE=SMS%%@fax.example.com"}},
+		"short messages to addresses alone": {sms, map[string]any{
+			"spec.sms.gatewayDomain": nil, "spec.sms.recipients": []any{"+night@sms.example.com"}}},
 		"a new risk without clearing": {condition, map[string]any{
 			"spec.type": "NewRiskDetected", "spec.notifyWhenCleared": false}},
 	} {

@@ -103,7 +103,7 @@ func TestNodeTellsWhyItEnded(t *testing.T) {
 	if err := syscall.Kill(childOf(t, pid, "kubelet"), syscall.SIGKILL); err != nil {
 		t.Fatal(err)
 	}
-	await(t, "the user to be told", func() bool { return strings.Contains(s.stderr.String(), "kubelet ended") })
+	await(t, "the user to be told", func() bool { return strings.Contains(s.stderr.String(), "kubelet ended: signal: killed") })
 	s.closeStdin()
 	s.wait()
 	d.checkNothingLeft()

@@ -7,7 +7,6 @@ import (
 	"encoding/base32"
 	"fmt"
 	"maps"
-	"math"
 	"strings"
 	"time"
 
@@ -95,7 +94,7 @@ func New(n *v1alpha1.Notification, channel *v1alpha1.NotificationChannel, values
 		Spec: batchv1.JobSpec{
 			ActiveDeadlineSeconds:   ptr.To(max(1, seconds(exec.Timeout, DefaultTimeout))),
 			BackoffLimit:            ptr.To(ptr.Deref(exec.Retries, 0)),
-			TTLSecondsAfterFinished: ptr.To(int32(min(seconds(exec.KeepFinished, DefaultKeepFinished), math.MaxInt32))),
+			TTLSecondsAfterFinished: ptr.To(int32(seconds(exec.KeepFinished, DefaultKeepFinished))), //nolint:gosec // 168h at most
 			PodReplacementPolicy:    ptr.To(batchv1.Failed),
 			PodFailurePolicy:        failurePolicy(),
 			Template:                *template,

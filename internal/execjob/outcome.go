@@ -227,6 +227,11 @@ func obstacle(pod *corev1.Pod, events []corev1.Event) (reason, message string) {
 			}
 		}
 	}
+	return warned(events)
+}
+
+// warned is the latest warning.
+func warned(events []corev1.Event) (reason, message string) {
 	var last *corev1.Event
 	for i, e := range events {
 		if e.Type == corev1.EventTypeWarning && (last == nil || !happened(e).Before(happened(*last))) {

@@ -103,7 +103,9 @@ func expiredMessage(d v1alpha1.DeliveryStatus, after time.Duration) string {
 }
 
 // End is when the time of a delivery is over that was decided on at the given time.
-func End(channel *v1alpha1.NotificationChannel, since time.Time) time.Time { return since.Add(patience(channel)) }
+func End(channel *v1alpha1.NotificationChannel, since time.Time) time.Time {
+	return since.Add(patience(channel))
+}
 
 func patience(channel *v1alpha1.NotificationChannel) time.Duration {
 	if channel == nil {

@@ -124,6 +124,9 @@ func (m *model) observe(s sighting) {
 		if now >= d.until {
 			m.hushed += e.n
 		}
+		if m.period == 0 {
+			m.useUp(m.group(e))
+		}
 		return
 	}
 	from, to := m.fullestAround(m.group(e), e.at, now)

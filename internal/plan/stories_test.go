@@ -66,6 +66,21 @@ func stories() map[string]story {
 			),
 			until: 5 * h,
 		},
+		"quiet": {
+			about: []string{
+				"It goes on and on, and somebody who works on it asks for quiet. From then on all is held, although the damper ends and",
+				"the threshold is reached again and again. An hour after the last of it, the window, it has cleared and a note tells how",
+				"many were held. When it comes back later, that is told at once.",
+			},
+			rule: wish{rule{3, "1h", anyComputer, "1h", perCondition}, true, false},
+			events: join(
+				every(10*m, 20, 0, 1),
+				every(20*m, 3, 4*h, 21),
+				every(1*m, 4, 8*h, 24),
+			),
+			hushes: []hush{{at: h + 25*m}},
+			until:  11 * h,
+		},
 		"new-risk": {
 			about: []string{
 				"Each risk is told once, whatever its case. What was found before the condition was created is not new.",

@@ -54,6 +54,8 @@ type story struct {
 	// away is a time in which no manager ran: its events and the ends of dampers come afterwards.
 	away   absence
 	events []sighting
+	// hushes are when somebody asks for quiet.
+	hushes []hush
 	// until is when the story ends.
 	until time.Duration
 }
@@ -63,9 +65,11 @@ func (s story) play(tb testing.TB) string {
 	teller := &teller{watch: watch(tb, s.rule), away: s.away, text: &strings.Builder{}}
 	teller.about(s.about, "Condition: "+s.rule.String())
 	for i, e := range s.events {
+		teller.hush(s, e.arrives)
 		teller.wait(e.arrives)
 		teller.observe(plan.Position(i+1), e)
 	}
+	teller.hush(s, s.until)
 	teller.wait(s.until)
 	status := describe(teller.watch)
 	teller.line("\n%s  end: %d occurrences, %d notifications", clock(s.until), status.MatchedTotal, status.FiredTotal)
@@ -81,6 +85,9 @@ type teller struct {
 	text  *strings.Builder
 	away  absence
 	left  bool
+	// log is what was told; hushed is how often somebody has asked for quiet.
+	log    []v1alpha1.Notification
+	hushed int
 }
 
 func (t *teller) line(format string, args ...any) {
@@ -127,6 +134,16 @@ func (t *teller) wait(until time.Duration) {
 	}
 }
 
+// hush has somebody ask for quiet, where it is time to.
+func (t *teller) hush(s story, now time.Duration) {
+	for ; t.hushed < len(s.hushes) && s.hushes[t.hushed].at <= now; t.hushed++ {
+		ask := s.hushes[t.hushed]
+		t.wait(ask.at)
+		t.line("%s  somebody acknowledges, and asks for quiet until it has cleared", clock(ask.at))
+		acknowledge(t.log, ask, t.watch)
+	}
+}
+
 func (t *teller) advance(now time.Time) {
 	before := describe(t.watch)
 	firings := t.watch.Advance(now)
@@ -145,8 +162,12 @@ func (t *teller) ends(before *v1alpha1.NotificationConditionStatus, firings []pl
 			return slices.ContainsFunc(firings, func(f plan.Firing) bool { return f.Key == d.Key && f.Reason == reason })
 		}
 		if d.Until != nil && now.Until == nil && !told(v1alpha1.TriggerStillReached) {
-			t.line("%s  %sthe damper%s ends: the rate has fallen, nothing is sent; %d held since #%d",
-				clock(d.Until.Sub(t0)), t.name, of(d.Key), d.Held, d.Sequence)
+			why := "the rate has fallen"
+			if d.QuietSince != nil {
+				why = "quiet was asked for"
+			}
+			t.line("%s  %sthe damper%s ends: %s, nothing is sent; %d held since #%d",
+				clock(d.Until.Sub(t0)), t.name, of(d.Key), why, d.Held, d.Sequence)
 		}
 		if d.ClearedTime == nil && now.ClearedTime != nil && !told(v1alpha1.TriggerCleared) {
 			t.line("%s  %sthe damper%s has cleared: all is quiet, nothing is sent", clock(now.ClearedTime.Sub(t0)), t.name, of(d.Key))
@@ -198,6 +219,7 @@ func (t *teller) take(at plan.Position, s sighting) string {
 }
 
 func (t *teller) fire(f plan.Firing) {
+	t.log = write(t.log, f)
 	why := map[v1alpha1.TriggerReason]string{
 		v1alpha1.TriggerThresholdReached: "the threshold is reached",
 		v1alpha1.TriggerStillReached:     "the damper ended, the threshold is still reached",

@@ -148,12 +148,24 @@ func (w *Watch) recall(event *Event) {
 		return
 	}
 	t := w.tallies.get(w.rule.group(e), w.horizon())
-	if m.adopted && event.Position > m.upTo {
+	again := m.adopted && event.Position > m.upTo
+	if again {
 		before := m.Held
 		_, m.State = w.rule.damper.Observe(m.State, e.Count, false, m.hushed(w.clock) || w.told(m, t, e), w.clock)
 		w.held += m.Held - before
 	}
 	w.count(t, e, event)
+	if again && m.hushed(w.clock) {
+		w.useUp(m, t, event)
+	}
+}
+
+// useUp says, where there is no damper, that what was counted does not count again.
+func (w *Watch) useUp(m *memory, t *tally, event *Event) {
+	if w.rule.damper.Period == 0 {
+		t.Clear()
+		m.upTo = event.Position
+	}
 }
 
 func (w *Watch) decide(event *Event) (Firing, bool) {
@@ -189,11 +201,11 @@ func (w *Watch) decide(event *Event) (Firing, bool) {
 	if decision == damper.Hold {
 		w.held += e.Count
 	}
+	if decision == damper.Fire || m.hushed(w.clock) {
+		w.useUp(m, t, event)
+	}
 	if decision != damper.Fire {
 		return Firing{}, false
-	}
-	if w.rule.damper.Period == 0 {
-		t.Clear()
 	}
 	m.cleared, m.quiet = time.Time{}, time.Time{}
 	w.dampers.put(key, m)

@@ -145,7 +145,7 @@ func TestCut(t *testing.T) {
 
 // unfit says what is wrong with a cut, whatever the text.
 func unfit(text, got string, segments int) string {
-	plain, kept := typographic.Replace(clean(text)), got
+	plain := typographic.Replace(clean(text))
 	if size := Measure(got); size.Segments > max(segments, 1) {
 		return "it takes more than it may"
 	}
@@ -154,13 +154,14 @@ func unfit(text, got string, segments int) string {
 		return "a character is divided"
 	case Cut(got, segments) != got:
 		return "cut once more, it is another"
-	case got == clean(text) || got == plain:
+	case got == clean(text), got == plain:
 		return ""
-	case strings.HasSuffix(got, gsm.cut):
-		kept = strings.TrimSuffix(got, gsm.cut)
-	case strings.HasSuffix(got, ucs2.cut):
-		kept = strings.TrimSuffix(got, ucs2.cut)
-	default:
+	}
+	kept, shows := strings.CutSuffix(got, gsm.cut)
+	if !shows {
+		kept, shows = strings.CutSuffix(got, ucs2.cut)
+	}
+	if !shows {
 		return "something is missing, which does not show"
 	}
 	if !strings.HasPrefix(plain, kept) && !strings.HasPrefix(clean(text), kept) {

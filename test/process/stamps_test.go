@@ -453,3 +453,49 @@ func TestOlderServers(t *testing.T) {
 	}
 	allowed(t, "acknowledging", acknowledging(alice, n, v1alpha1.Acknowledgement{Comment: "seen", By: "alice"}))
 }
+
+// TestQuietSurvivesAKill: whether it was asked for before the manager was killed or afterwards.
+func TestQuietSurvivesAKill(t *testing.T) {
+	for name, before := range map[string]bool{"asked for before": true, "asked for while nobody was there": false} {
+		t.Run(name, func(t *testing.T) {
+			ns := k8s.Namespace(t)
+			c := condition(ns, "SingleRiskEvent")
+			c.Spec.Damper = &v1alpha1.Damper{Period: v1alpha1.DamperNone}
+			c.Spec.Threshold = &v1alpha1.Threshold{Window: "10m"}
+			first := start(t)
+			k8s.Create(t, c)
+			awaitReady(t, c)
+			k8s.Create(t, detection(ns, "ws"))
+			n := awaitState(t, ns, 1, v1alpha1.ReasonLogged)[0]
+			ask := func(ctx context.Context) error {
+				return k8s.Client.Patch(ctx, &n, client.RawPatch(types.MergePatchType,
+					[]byte(`{"spec": {"acknowledgement": {"comment": "on it", "quietUntilCleared": true}}}`)))
+			}
+			if before {
+				allowed(t, "asking", ask)
+				k8s.Until(t, &n, func() error {
+					if !n.Status.Acknowledged {
+						return errors.New("not heeded")
+					}
+					return nil
+				})
+			}
+			first.kill()
+			if !before {
+				allowed(t, "asking", ask)
+			}
+			k8s.Create(t, detection(ns, "ws"))
+			start(t)
+			k8s.Until(t, c, func() error {
+				if c.Status.MatchedTotal != 2 || c.Status.HeldTotal != 1 || c.Status.FiredTotal != 1 {
+					return fmt.Errorf("%d matched, %d held, %d fired", c.Status.MatchedTotal, c.Status.HeldTotal, c.Status.FiredTotal)
+				}
+				return nil
+			})
+			if d := c.Status.Dampers[0]; !d.QuietSince.Equal(n.Spec.Acknowledgement.Time) {
+				t.Errorf("quiet since %v, want %v", d.QuietSince, n.Spec.Acknowledgement.Time)
+			}
+			awaitState(t, ns, 1, v1alpha1.ReasonLogged)
+		})
+	}
+}

@@ -77,7 +77,7 @@ func (o order) run(ctx context.Context) error {
 		return err
 	}
 	if err := awaitSocket(ctx, containerdSocket); err != nil {
-		return fmt.Errorf("%w; the end of its log:\n%s", err, process.Tail(o.log("containerd")))
+		return o.withLog("containerd", err)
 	}
 	if err := importImages(ctx, containerdSocket, o.path(Dir, pauseArchive)); err != nil {
 		return err
@@ -110,7 +110,7 @@ func (o order) reap(running map[int]string) error {
 			return fmt.Errorf("waiting for the node's processes: %w", err)
 		}
 		if name, ours := running[pid]; ours {
-			return fmt.Errorf("%s ended (status %#x); the end of its log:\n%s", name, int(status), process.Tail(o.log(name)))
+			return o.withLog(name, fmt.Errorf("%s ended: %s", name, outcome(status)))
 		}
 	}
 }
@@ -135,6 +135,18 @@ func (o order) start(running map[int]string, name, program string, args ...strin
 	}
 	running[p.Pid] = name
 	return nil
+}
+
+// withLog puts the error last: of what we write, only the last lines are shown.
+func (o order) withLog(name string, err error) error {
+	return fmt.Errorf("the end of the log of %s:\n%s\n%w", name, process.Tail(o.log(name)), err)
+}
+
+func outcome(status syscall.WaitStatus) string {
+	if status.Signaled() {
+		return "signal: " + status.Signal().String()
+	}
+	return fmt.Sprintf("exit status %d", status.ExitStatus())
 }
 
 func (o order) path(elements ...string) string {

@@ -1,0 +1,136 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package plan_test
+
+import (
+	"testing"
+	"time"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/tocsin-dev/tocsin/api/v1alpha1"
+	"github.com/tocsin-dev/tocsin/internal/plan"
+)
+
+// asked is the log with an acknowledgement of the notification with that sequence number, which asks for quiet.
+func asked(log []v1alpha1.Notification, sequence int64, at time.Duration) (all []v1alpha1.Notification, one *v1alpha1.Notification) {
+	for i := range log {
+		if log[i].Spec.Trigger.Sequence == sequence {
+			log[i].Spec.Acknowledgement = &v1alpha1.Acknowledgement{
+				Comment: "seen", Time: pointer(metav1.NewTime(since(at))), QuietUntilCleared: true,
+			}
+			return log, &log[i]
+		}
+	}
+	panic("there is none")
+}
+
+// TestQuiet: which acknowledgement quietens a condition, in the Watch that lives through it and in one that goes on from the
+// log alone. Three within ten minutes are told; the damper is an hour.
+func TestQuiet(t *testing.T) {
+	t.Parallel()
+	burst := func(at time.Duration) []sighting { return []sighting{{arrives: at, count: 3}} }
+	for name, tc := range map[string]struct {
+		// before happens before it is acknowledged, after afterwards.
+		before, after []sighting
+		// at is when notification `of` is.
+		at   time.Duration
+		of   int64
+		want []told
+	}{
+		"what comes is held, however much": {
+			before: burst(0), at: 5 * m, of: 1, after: join(burst(10*m), burst(59*m), burst(68*m), burst(77*m)), want: []told{},
+		},
+		"it has cleared: what comes is told, and what was held": {
+			before: burst(0), at: 5 * m, of: 1, after: join(burst(59*m), burst(70*m)),
+			want: []told{{At: "1h10m0s", Reason: "ThresholdReached", Sequence: 2, Held: 3, Occurrences: 3, Event: "event-3"}},
+		},
+		"the damper has ended, and it has not cleared": {
+			before: join(burst(0), []sighting{{arrives: 59 * m}}), at: 62 * m, of: 1, after: burst(68 * m), want: []told{},
+		},
+		"it has cleared before that: nothing is quietened": {
+			before: burst(0), at: 61 * m, of: 1, after: burst(62 * m),
+			want: []told{{At: "1h2m0s", Reason: "ThresholdReached", Sequence: 2, Occurrences: 3, Event: "event-2"}},
+		},
+		"the first, of which the latest is a repetition": {
+			before: join(burst(0), burst(55*m), []sighting{{arrives: 61 * m}}), at: 70 * m, of: 1, after: burst(119 * m), want: []told{},
+		},
+		"one of long ago: it has cleared since": {
+			before: join(burst(0), burst(2*h)), at: 2*h + m, of: 1, after: burst(2*h + 59*m),
+			want: []told{{At: "3h0m0s", Reason: "StillReached", Sequence: 3, Held: 3, Occurrences: 3, Event: "event-3"}},
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			r := rule{3, "10m", anyComputer, "1h", perCondition}
+			lived := watch(t, r)
+			log := write(nil, observe(lived, 1, tc.before...)...)
+			log, n := asked(log, tc.of, tc.at)
+			lived.Heed(n)
+			inherited := plan.NewWatch(compiled(t, r.condition()))
+			inherited.Inherit(lived, 0)
+			listed := restore(t, compiled(t, r.condition()), describe(lived), nil)
+			next := plan.Position(len(tc.before) + 1)
+			end := tc.at + 61*m
+			if len(tc.after) > 0 {
+				end = tc.after[len(tc.after)-1].arrives + 2*m
+			}
+			for how, w := range map[string]*plan.Watch{"lived": lived, "inherited": inherited, "restarted": listed} {
+				for i, e := range tc.before { // they fill the windows of the new ones
+					observe(w, plan.Position(i+1), e)
+				}
+				got := observe(w, next, tc.after...)
+				check(t, how, tell(append(got, w.Advance(since(end))...)), tc.want)
+			}
+			alone := restore(t, compiled(t, r.condition()), &v1alpha1.NotificationConditionStatus{}, log)
+			got := observe(alone, 1, append(tc.before, tc.after...)...)
+			check(t, "from the log alone", tell(append(got, alone.Advance(since(end))...)), tc.want)
+		})
+	}
+}
+
+// TestQuietIsForOneKey: another computer is told of all the same.
+func TestQuietIsForOneKey(t *testing.T) {
+	t.Parallel()
+	w := watch(t, rule{1, "10m", single, "1h", perComputer})
+	_, n := asked(write(nil, observe(w, 1, sighting{computer: "a"})...), 1, m)
+	if !w.Heed(n) || w.Heed(n) {
+		t.Error("it does something once")
+	}
+	check(t, "told", tell(observe(w, 2, sighting{arrives: 2 * m, computer: "b"})), []told{
+		{At: "2m0s", Reason: "ThresholdReached", Key: "b", Sequence: 1, Occurrences: 1, Computers: 1, Event: "event-2"},
+	})
+	for _, d := range describe(w).Dampers {
+		want := map[string]*metav1.Time{"a": pointer(metav1.NewTime(since(m)))}[d.Key]
+		check(t, "quiet since, "+d.Key, d.QuietSince, want)
+	}
+	w.Advance(since(3 * h))
+	for _, d := range describe(w).Dampers {
+		check(t, "after it has cleared: quiet since, "+d.Key, d.QuietSince, nil)
+	}
+}
+
+// TestWhatAsksForNoQuiet does nothing.
+func TestWhatAsksForNoQuiet(t *testing.T) {
+	t.Parallel()
+	for name, spoil := range map[string]func(*v1alpha1.Notification){
+		"not acknowledged":             func(n *v1alpha1.Notification) { n.Spec.Acknowledgement = nil },
+		"merely acknowledged":          func(n *v1alpha1.Notification) { n.Spec.Acknowledgement.QuietUntilCleared = false },
+		"nobody knows when":            func(n *v1alpha1.Notification) { n.Spec.Acknowledgement.Time = nil },
+		"of another condition":         func(n *v1alpha1.Notification) { n.Spec.Condition.UID = "other" },
+		"of another key":               func(n *v1alpha1.Notification) { n.Spec.Trigger.Key = "other" },
+		"of one that is still to come": func(n *v1alpha1.Notification) { n.Spec.Trigger.Sequence = 2 },
+	} {
+		w := watch(t, rule{1, "10m", anyComputer, "1h", perCondition})
+		_, n := asked(write(nil, observe(w, 1, sighting{})...), 1, m)
+		if spoil(n); w.Heed(n) {
+			t.Errorf("%s: it quietens", name)
+		}
+	}
+	w := watch(t, rule{1, "10m", anyComputer, "1h", perCondition})
+	_, n := asked(write(nil, observe(w, 1, sighting{})...), 1, m)
+	n.Spec.Acknowledgement.Time, n.Status.AcknowledgedTime = nil, pointer(metav1.NewTime(since(m)))
+	if !w.Heed(n) {
+		t.Error("when Tocsin saw it is not enough")
+	}
+}
