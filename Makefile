@@ -98,7 +98,7 @@ NEED_NODE = @missing=(); for package in $(NODE_PACKAGES); do \
 e2e: e2e-images ## The product in pods: on a node of its own (Debian, root), or in the cluster of KUBECONFIG if that is set
 	@run='go test -tags e2e -count=1 -timeout 10m -v ./test/e2e'; \
 	if [ -n "$${KUBECONFIG:-}" ]; then $$run; exit; fi; \
-	go test -C hack/devcluster -tags node -run Node -count=1 -timeout 10m .; \
+	go test -C hack/devcluster -tags node -run Node -parallel 4 -count=1 -timeout 10m .; \
 	$(DEVCLUSTER) exec --node -- sh -ec \
 	  '$(DEVCLUSTER) load --dir "$$(dirname "$$KUBECONFIG")" $(E2E_IMAGES:%=bin/images/%.tar); exec '"$$run"
 
@@ -163,5 +163,5 @@ undeploy: ## Remove it from there, with all of its objects
 .PHONY: help
 help: ## Show this
 	@awk 'BEGIN {FS = ":.*##"; printf "Usage: make \033[36m<target>\033[0m\n"} \
-	  /^[a-zA-Z_\/-]+:.*?##/ {printf "  \033[36m%-18s\033[0m %s\n", $$1, $$2} \
+	  /^[a-zA-Z0-9_\/-]+:.*?##/ {printf "  \033[36m%-18s\033[0m %s\n", $$1, $$2} \
 	  /^##@/ {printf "\n\033[1m%s\033[0m\n", substr($$0, 5)}' $(MAKEFILE_LIST)

@@ -4,8 +4,8 @@ package controllers
 
 import (
 	"context"
-	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -16,6 +16,7 @@ import (
 	"github.com/tocsin-dev/tocsin/api/v1alpha1"
 	"github.com/tocsin-dev/tocsin/internal/journal"
 	"github.com/tocsin-dev/tocsin/internal/limit"
+	"github.com/tocsin-dev/tocsin/internal/outbox"
 )
 
 const (
@@ -49,40 +50,65 @@ func (e *Evaluator) digest(ctx context.Context, key types.NamespacedName) (time.
 	if err := e.client.List(ctx, &channels, client.InNamespace(key.Namespace)); err != nil {
 		return time.Time{}, fmt.Errorf("listing the channels: %w", err)
 	}
-	var channel *v1alpha1.NotificationChannel
-	for i := range channels.Items {
-		if channels.Items[i].Name == key.Name {
-			channel = &channels.Items[i]
-		}
-	}
-	if channel == nil { // nobody is left to be told
-		e.limits.told(key)
+	channel := channelNamed(channels.Items, key.Name)
+	if channel == nil { // it may come back
+		e.limits.expire(key)
 		return time.Time{}, nil
 	}
 	if met, err := e.metAll(ctx, key.Namespace); err != nil || !met {
 		return e.clock.Now().Add(digestRetry), err
 	}
-	digest, place, due := e.limits.digest(channel)
+	digest, entries, due := e.limits.digest(channel)
 	if digest == nil {
 		return due, nil
 	}
 	ctx, cancel := context.WithTimeout(ctx, createTimeout)
 	defer cancel()
-	n := journal.Digest(channel, digest, place, channels.Items)
-	err := e.client.Create(ctx, n)
+	recipients, err := e.recipientsOf(ctx, key, entries)
 	if err != nil {
-		e.limits.release(key, place)
+		return time.Time{}, err
 	}
+	n := journal.Digest(channel, digest, recipients, channels.Items)
+	err = e.client.Create(ctx, n)
 	if client.IgnoreAlreadyExists(err) != nil && !apierrors.HasStatusCause(err, corev1.NamespaceTerminatingCause) {
 		return time.Time{}, fmt.Errorf("creating the digest: %w", err)
 	}
-	e.limits.told(key)
+	e.limits.told(key, digest)
 	for _, entry := range digest.Conditions { // what the log's entries speak for is now known
 		e.dirty[types.NamespacedName{Namespace: key.Namespace, Name: entry.Condition}] = struct{}{}
 	}
 	e.flushAt = e.clock.Now()
 	e.log.Info("Digest created", "notification", client.ObjectKeyFromObject(n), "suppressed", digest.Suppressed)
-	return time.Time{}, nil
+	return e.clock.Now(), nil // there may be another
+}
+
+// recipientsOf are those whom the entries would have told through the channel, each once.
+func (e *Evaluator) recipientsOf(ctx context.Context, channel types.NamespacedName, entries []string) ([]string, error) {
+	var recipients []string
+	for _, name := range entries {
+		n := &v1alpha1.Notification{}
+		if err := e.client.Get(ctx, types.NamespacedName{Namespace: channel.Namespace, Name: name}, n); err != nil {
+			if apierrors.IsNotFound(err) {
+				continue
+			}
+			return nil, fmt.Errorf("reading what was held back: %w", err)
+		}
+		for _, recipient := range outbox.Planned(&n.Spec, channel.Name).Recipients {
+			if !slices.Contains(recipients, recipient) {
+				recipients = append(recipients, recipient)
+			}
+		}
+	}
+	return recipients, nil
+}
+
+func channelNamed(channels []v1alpha1.NotificationChannel, name string) *v1alpha1.NotificationChannel {
+	for i := range channels {
+		if channels[i].Name == name {
+			return &channels[i]
+		}
+	}
+	return nil
 }
 
 // metAll says whether all conditions of a namespace were looked at: they may know of more that was held back.
@@ -96,66 +122,59 @@ func (e *Evaluator) metAll(ctx context.Context, namespace string) (bool, error) 
 	return e.metEach(conditions.Items), nil
 }
 
-// ration takes a place for each message of a notification in the limit of its channel. It says whether the log has entries
-// already that speak for it, as all limits are used up.
-func (e *Evaluator) ration(ctx context.Context, n *v1alpha1.Notification, channels []v1alpha1.NotificationChannel) (spokenFor bool, err error) {
+// ration takes a place for each message of a draft's notification in the limit of its channel, or finds the one that an
+// earlier attempt to write it has taken. It says whether the log has entries already that speak for it, as all limits are used
+// up.
+func (e *Evaluator) ration(ctx context.Context, d *draft, n *v1alpha1.Notification,
+	channels []v1alpha1.NotificationChannel) (spokenFor bool, err error) {
 	spokenFor = len(n.Spec.Deliveries) > 0
 	for i := range n.Spec.Deliveries {
-		d := &n.Spec.Deliveries[i]
-		if len(d.FallbackFor) > 0 {
+		delivery := &n.Spec.Deliveries[i]
+		channel := channelNamed(channels, delivery.Channel)
+		if len(delivery.FallbackFor) > 0 {
 			continue
 		}
-		key := types.NamespacedName{Namespace: n.Namespace, Name: d.Channel}
-		if d.Limit, err = e.place(ctx, key, channels); err != nil {
-			e.release(n)
-			return false, err
+		if delivery.Limit = d.places[delivery.Channel]; delivery.Limit == nil && channel != nil {
+			if delivery.Limit, err = e.limits.take(ctx, channel); err != nil {
+				return false, err
+			}
+			d.keep(delivery.Channel, delivery.Limit)
 		}
-		spokenFor = spokenFor && e.limits.summedUp(key, d.Limit, n.Spec.Condition.UID)
+		key := types.NamespacedName{Namespace: n.Namespace, Name: delivery.Channel}
+		spokenFor = spokenFor && e.limits.summedUp(key, delivery.Limit, n.Spec.Condition.UID)
 	}
 	return spokenFor, nil
 }
 
-// place takes a place in a channel's limit, after the digest if one is due.
-func (e *Evaluator) place(ctx context.Context, key types.NamespacedName, channels []v1alpha1.NotificationChannel) (*v1alpha1.LimitPlace, error) {
-	for i := range channels {
-		if channels[i].Name != key.Name {
-			continue
-		}
-		place, err := e.limits.take(ctx, &channels[i])
-		if !errors.Is(err, errDigestDue) {
-			return place, err
-		}
-		if _, err := e.digest(ctx, key); err != nil {
-			return nil, err
-		}
-		return e.limits.take(ctx, &channels[i])
+// release gives back the places of a draft that is not written under them.
+func (e *Evaluator) release(d *draft) {
+	for channel, place := range d.places {
+		e.limits.release(types.NamespacedName{Namespace: d.condition.Namespace, Name: channel}, place)
 	}
-	return nil, nil
+	d.places = nil
 }
 
-// release gives back the places of a notification that was not written.
-func (e *Evaluator) release(n *v1alpha1.Notification) {
-	for _, d := range n.Spec.Deliveries {
-		e.limits.release(types.NamespacedName{Namespace: n.Namespace, Name: d.Channel}, d.Limit)
-	}
-}
-
-// suppressed says whether a limit holds back some message of a notification.
-func suppressed(n *v1alpha1.Notification) bool {
+// holdBack counts a notification for each of its messages that limits hold back. The entry is its name if the log has it.
+func (e *Evaluator) holdBack(n *v1alpha1.Notification, entry string) {
+	held := false
 	for _, d := range n.Spec.Deliveries {
 		if limit.Suppressed(d.Limit) {
-			return true
+			e.limits.suppress(n, d.Channel, *d.Limit, entry)
+			held = true
 		}
 	}
-	return false
+	if held {
+		notificationsSuppressed.Inc()
+		e.digestAt = time.Time{}
+	}
 }
 
-// holdBack counts a notification that limits hold back. The entry is its name if the log has it.
-func (e *Evaluator) holdBack(n *v1alpha1.Notification, entry string) {
-	if !suppressed(n) {
-		return
-	}
-	e.limits.suppress(n, entry)
+// heldBack counts a message of a notification in the log that a limit has held back when it was to be sent.
+func (e *Evaluator) heldBack(n *v1alpha1.Notification, channel string, place v1alpha1.LimitPlace) {
+	e.limits.suppress(n, channel, place, n.Name)
 	notificationsSuppressed.Inc()
-	e.digestAt = time.Time{}
+	if c := n.Spec.Condition; c != nil {
+		e.tell(types.NamespacedName{Namespace: n.Namespace, Name: c.Name})
+	}
+	e.signal()
 }

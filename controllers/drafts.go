@@ -51,6 +51,18 @@ type draft struct {
 	tried bool
 	// spokenFor says that another entry of the log speaks for it, as limits hold it back.
 	spokenFor bool
+	// places are those that it has taken in the limits of channels, until it is known whether it is written under them.
+	places map[string]*v1alpha1.LimitPlace
+}
+
+func (d *draft) keep(channel string, place *v1alpha1.LimitPlace) {
+	if place == nil {
+		return
+	}
+	if d.places == nil {
+		d.places = map[string]*v1alpha1.LimitPlace{}
+	}
+	d.places[channel] = place
 }
 
 // write creates the Notifications of the outbox, in order, and returns when the next repetition is due. Where one of a
@@ -102,15 +114,15 @@ func (e *Evaluator) settle(d *draft) {
 func (e *Evaluator) create(ctx context.Context, d *draft) bool {
 	ctx, cancel := context.WithTimeout(ctx, createTimeout)
 	defer cancel()
-	notification, spokenFor, err := e.compose(ctx, d.firing)
+	notification, spokenFor, err := e.compose(ctx, d)
 	if err == nil && spokenFor {
 		d.spokenFor = true
 		e.holdBack(notification, "")
 		return true
 	}
 	if err == nil {
-		if err = e.client.Create(ctx, notification); err != nil {
-			e.release(notification)
+		if err = e.client.Create(ctx, notification); refused(err) {
+			e.release(d)
 		}
 	}
 	log := e.log.WithValues("notification", client.ObjectKeyFromObject(notification), "reason", d.firing.Reason,
@@ -145,6 +157,11 @@ func (e *Evaluator) create(ctx context.Context, d *draft) bool {
 	e.dirty[d.condition] = struct{}{}
 	log.Error(err, "Notification not created; it will be tried again", "at", d.next)
 	return false
+}
+
+// refused says whether the API server has answered a create, and not created. After other errors it may have.
+func refused(err error) bool {
+	return apierrors.IsAlreadyExists(err) || apierrors.IsInvalid(err) || apierrors.IsForbidden(err) || apierrors.IsNotFound(err)
 }
 
 // orphaned says whether the condition of a draft was deleted.
@@ -183,6 +200,7 @@ func (e *Evaluator) yield(ctx context.Context, d *draft, mine *v1alpha1.Notifica
 		d.next = e.clock.Now().Add(draftRetry)
 		return false
 	}
+	e.limits.note(existing)
 	if journal.Same(existing, mine) {
 		if d.tried {
 			e.holdBack(existing, existing.Name)
@@ -203,7 +221,8 @@ func (e *Evaluator) yield(ctx context.Context, d *draft, mine *v1alpha1.Notifica
 
 // compose gathers the channels, renders the Notification and takes its places in their limits, unless it is in the log
 // already. It says whether the log has entries that speak for it.
-func (e *Evaluator) compose(ctx context.Context, firing plan.Firing) (n *v1alpha1.Notification, spokenFor bool, err error) {
+func (e *Evaluator) compose(ctx context.Context, d *draft) (n *v1alpha1.Notification, spokenFor bool, err error) {
+	firing := d.firing
 	namespace := firing.Rule.Condition.Namespace
 	var channels v1alpha1.NotificationChannelList
 	if err := e.client.List(ctx, &channels, client.InNamespace(namespace)); err != nil {
@@ -216,6 +235,6 @@ func (e *Evaluator) compose(ctx context.Context, firing plan.Firing) (n *v1alpha
 	case !apierrors.IsNotFound(err):
 		return n, false, fmt.Errorf("looking for the notification in the log: %w", err)
 	}
-	spokenFor, err = e.ration(ctx, n, channels.Items)
+	spokenFor, err = e.ration(ctx, d, n, channels.Items)
 	return n, spokenFor, err
 }

@@ -49,7 +49,7 @@ func (r *DeliveryReconciler) sendJob(ctx context.Context, n *v1alpha1.Notificati
 	}
 	if !room {
 		_, since := outbox.Turn(n, delivery)
-		busy := execjob.Busy(maxJobs, outbox.End(channel, since))
+		busy := execjob.Busy(maxJobs, outbox.End(channel, outbox.HasFallback(&n.Spec, channel.Name), since))
 		delivery = outbox.Held(delivery, busy)
 		return ctrl.Result{RequeueAfter: max(time.Second, busy.At.Sub(r.Clock.Now()))}, r.record(ctx, n, &delivery)
 	}

@@ -19,7 +19,9 @@ import (
 	toolscache "k8s.io/client-go/tools/cache"
 	"k8s.io/client-go/util/workqueue"
 	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 
+	"github.com/tocsin-dev/tocsin/api/v1alpha1"
 	"github.com/tocsin-dev/tocsin/internal/execjob"
 )
 
@@ -77,7 +79,11 @@ func (j *jobs) sweep(ctx context.Context) {
 		log.Error(err, "Jobs of earlier runs not found")
 	}
 	for _, namespace := range namespaces {
-		j.ensure(namespace)
+		// A manager whose cache is confined to some namespaces leaves the Jobs of others alone.
+		var known v1alpha1.NotificationList
+		if j.gate.log.List(ctx, &known, client.InNamespace(namespace), client.Limit(1)) == nil {
+			j.ensure(namespace)
+		}
 	}
 }
 

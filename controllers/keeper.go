@@ -63,8 +63,8 @@ type keeper struct {
 	refusals map[string]refusal
 }
 
-// strain says whether a limit is exceeded, and whether by much.
-type strain struct{ over, far bool }
+// strain says whether a limit is exceeded, whether by much, and whether there are twice as many.
+type strain struct{ over, far, twice bool }
 
 // refusal is that deletes in a namespace are refused.
 type refusal struct {
@@ -102,7 +102,9 @@ func (k *keeper) step(ctx context.Context) time.Time {
 	}
 	now := k.clock.Now()
 	number, bytes := k.stock.total()
-	strain := strain{over: k.policy.Over(number, bytes), far: k.policy.FarOver(number, bytes)}
+	strain := strain{
+		over: k.policy.Over(number, bytes), far: k.policy.FarOver(number, bytes), twice: k.policy.TwiceOver(number, bytes),
+	}
 	if next, idle := k.idle(strain, now); idle {
 		return next
 	}

@@ -294,7 +294,7 @@ func TestKeeperTellsTheRestBeforeItEnds(t *testing.T) {
 	b.wants("tell 7")
 }
 
-func refused(attempts int) *backlog { return &backlog{drafts: 1, attempts: attempts} }
+func attempted(attempts int) *backlog { return &backlog{drafts: 1, attempts: attempts} }
 
 // An event may not go before what came of it is written, as a restart decides that anew. A notification that the API server
 // refuses for minutes does not hold up everything.
@@ -305,9 +305,9 @@ func TestWhatIsNotWrittenHoldsUpDeletion(t *testing.T) {
 		offers int
 	}{
 		"all is written":             {nil, 1},
-		"one is not written":         {[]*draft{{backlog: refused(heldUpFor)}, {backlog: refused(0)}}, 0},
-		"one has just been refused":  {[]*draft{{backlog: refused(1)}}, 0},
-		"one is refused for minutes": {[]*draft{{backlog: refused(heldUpFor)}}, 1},
+		"one is not written":         {[]*draft{{backlog: attempted(heldUpFor)}, {backlog: attempted(0)}}, 0},
+		"one has just been refused":  {[]*draft{{backlog: attempted(1)}}, 0},
+		"one is refused for minutes": {[]*draft{{backlog: attempted(heldUpFor)}}, 1},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -3,8 +3,8 @@
 package controllers
 
 import (
+	"cmp"
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -17,53 +17,71 @@ import (
 
 	"github.com/tocsin-dev/tocsin/api/v1alpha1"
 	"github.com/tocsin-dev/tocsin/internal/limit"
-	"github.com/tocsin-dev/tocsin/internal/outbox"
 )
 
-const (
-	// maxSuppressed is how many channels a condition tells of.
-	maxSuppressed = 32
-	// lateDigest is how long after its interval a digest is still written.
-	lateDigest = 24 * time.Hour
-)
+// maxSuppressed is how many intervals a condition's status tells of.
+const maxSuppressed = 32
 
-// errDigestDue says that a channel's next message is a digest.
-var errDigestDue = errors.New("the digest of what the channel's limit has held back is due first")
-
-// limits counts what goes through the channels against their limits. Of a channel it learns from the log how far it is when
-// it is first asked.
+// limits counts what goes through the channels against their limits. How far they are it learns from the log, when a
+// namespace is first asked about.
 type limits struct {
 	log   client.Reader
 	clock clock.PassiveClock
 
 	mu      sync.Mutex
+	learned map[string]struct{}
 	ledgers map[types.NamespacedName]*limit.Ledger
 }
 
 func newLimits(log client.Reader, clk clock.PassiveClock) *limits {
-	return &limits{log: log, clock: clk, ledgers: map[types.NamespacedName]*limit.Ledger{}}
+	return &limits{
+		log: log, clock: clk, learned: map[string]struct{}{}, ledgers: map[types.NamespacedName]*limit.Ledger{},
+	}
 }
 
-// ledger returns what is known of a channel; the caller holds the lock.
-func (l *limits) ledger(ctx context.Context, channel types.NamespacedName) (*limit.Ledger, error) {
-	if known := l.ledgers[channel]; known != nil {
-		return known, nil
+// learn reads the places in a namespace's log, once; the caller holds the lock.
+func (l *limits) learn(ctx context.Context, namespace string) error {
+	if _, known := l.learned[namespace]; known {
+		return nil
 	}
 	var log v1alpha1.NotificationList
-	if err := l.log.List(ctx, &log, client.InNamespace(channel.Namespace)); err != nil {
-		return nil, fmt.Errorf("listing the notifications of %s: %w", channel.Namespace, err)
+	if err := l.log.List(ctx, &log, client.InNamespace(namespace), client.UnsafeDisableDeepCopy); err != nil {
+		return fmt.Errorf("listing the notifications of %s: %w", namespace, err)
 	}
-	ledger := &limit.Ledger{}
 	for i := range log.Items {
-		n := &log.Items[i]
-		ledger.Interval = ledger.Learn(outbox.Planned(&n.Spec, channel.Name).Limit)
-		ledger.Interval = ledger.Learn(outbox.Find(n.Status.Deliveries, channel.Name).Limit)
+		for channel, place := range placesOf(&log.Items[i]) {
+			l.ledger(types.NamespacedName{Namespace: namespace, Name: channel}).Learn(*place)
+		}
 	}
-	l.ledgers[channel] = ledger
-	return ledger, nil
+	l.learned[namespace] = struct{}{}
+	return nil
 }
 
-// take takes a place in a channel's limit; nil if it has none. It fails with errDigestDue if a digest comes first.
+// ledger is that of a channel; the caller holds the lock.
+func (l *limits) ledger(channel types.NamespacedName) *limit.Ledger {
+	if l.ledgers[channel] == nil {
+		l.ledgers[channel] = &limit.Ledger{}
+	}
+	return l.ledgers[channel]
+}
+
+// placesOf are the places of a notification in the limits of its channels.
+func placesOf(n *v1alpha1.Notification) map[string]*v1alpha1.LimitPlace {
+	places := map[string]*v1alpha1.LimitPlace{}
+	for _, d := range n.Status.Deliveries {
+		if d.Limit != nil {
+			places[d.Channel] = d.Limit
+		}
+	}
+	for _, d := range n.Spec.Deliveries {
+		if d.Limit != nil {
+			places[d.Channel] = d.Limit
+		}
+	}
+	return places
+}
+
+// take takes a place in a channel's limit; nil if it has none.
 func (l *limits) take(ctx context.Context, channel *v1alpha1.NotificationChannel) (*v1alpha1.LimitPlace, error) {
 	rule := limit.RuleOf(channel)
 	if rule == nil {
@@ -71,58 +89,65 @@ func (l *limits) take(ctx context.Context, channel *v1alpha1.NotificationChannel
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	ledger, err := l.ledger(ctx, client.ObjectKeyFromObject(channel))
-	if err != nil {
+	if err := l.learn(ctx, channel.Namespace); err != nil {
 		return nil, err
 	}
-	now := l.clock.Now()
-	if ledger.Pending() && !now.Before(ledger.Until(rule)) {
-		return nil, errDigestDue
-	}
-	place, next := ledger.Take(*rule, now)
-	ledger.Interval = next
+	place := l.ledger(client.ObjectKeyFromObject(channel)).Take(*rule, l.clock.Now())
 	return &place, nil
 }
 
 // release gives back a place whose message was not written.
 func (l *limits) release(channel types.NamespacedName, place *v1alpha1.LimitPlace) {
+	if place == nil {
+		return
+	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if ledger := l.ledgers[channel]; ledger != nil && place != nil {
-		ledger.Interval = ledger.Release(*place)
+	l.ledger(channel).Release(*place)
+}
+
+// note takes notice of the places of a notification that the log holds.
+func (l *limits) note(n *v1alpha1.Notification) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for channel, place := range placesOf(n) {
+		l.ledger(types.NamespacedName{Namespace: n.Namespace, Name: channel}).Learn(*place)
 	}
 }
 
 // summedUp says whether the log has an entry that speaks for what the limit holds back of a condition at a place.
 func (l *limits) summedUp(channel types.NamespacedName, place *v1alpha1.LimitPlace, condition types.UID) bool {
+	if !limit.Suppressed(place) {
+		return false
+	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	ledger := l.ledgers[channel]
-	return ledger != nil && limit.Suppressed(place) && ledger.Has(condition, *place)
+	return l.ledger(channel).Has(condition, *place)
 }
 
-// suppress counts a notification for each of its places that the limits hold back. It has an entry in the log, or none.
-func (l *limits) suppress(n *v1alpha1.Notification, entry string) {
+// suppress counts a message that a limit holds back. The entry is the notification's name if the log has it.
+func (l *limits) suppress(n *v1alpha1.Notification, channel string, place v1alpha1.LimitPlace, entry string) {
+	condition, trigger := n.Spec.Condition, n.Spec.Trigger
+	if condition == nil || trigger == nil {
+		return
+	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	for _, d := range n.Spec.Deliveries {
-		ledger := l.ledgers[types.NamespacedName{Namespace: n.Namespace, Name: d.Channel}]
-		if ledger != nil && limit.Suppressed(d.Limit) {
-			ledger.Suppress(n.Spec.Condition.UID, n.Spec.Condition.Name, *d.Limit, n.Spec.Trigger.Time.Time, n.Spec.Severity, entry)
-		}
-	}
+	l.ledger(types.NamespacedName{Namespace: n.Namespace, Name: channel}).
+		Suppress(condition.UID, condition.Name, place, trigger.Time.Time, n.Spec.Severity, entry)
 }
 
 // restore takes over what a condition's status and its notifications tell of what limits have held back.
 func (l *limits) restore(ctx context.Context, condition *v1alpha1.NotificationCondition, log []v1alpha1.Notification) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	if err := l.learn(ctx, condition.Namespace); err != nil {
+		return err
+	}
 	for _, name := range limitedBy(condition, log) {
-		ledger, err := l.ledger(ctx, types.NamespacedName{Namespace: condition.Namespace, Name: name})
-		if err != nil {
-			return err
-		}
+		ledger := l.ledger(types.NamespacedName{Namespace: condition.Namespace, Name: name})
 		ledger.Restore(condition, name, log)
+		ledger.Expire(l.clock.Now())
 	}
 	return nil
 }
@@ -134,9 +159,9 @@ func limitedBy(condition *v1alpha1.NotificationCondition, log []v1alpha1.Notific
 		channels = append(channels, s.Channel)
 	}
 	for i := range log {
-		for _, d := range log[i].Spec.Deliveries {
-			if limit.Suppressed(d.Limit) {
-				channels = append(channels, d.Channel)
+		for channel, place := range placesOf(&log[i]) {
+			if limit.Suppressed(place) {
+				channels = append(channels, channel)
 			}
 		}
 	}
@@ -144,28 +169,23 @@ func limitedBy(condition *v1alpha1.NotificationCondition, log []v1alpha1.Notific
 	return slices.Compact(channels)
 }
 
-// describe is what a condition's status tells of what limits have held back, by channel.
+// describe is what a condition's status tells of what limits have held back.
 func (l *limits) describe(condition *v1alpha1.NotificationCondition) []v1alpha1.ChannelSuppression {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	var all []v1alpha1.ChannelSuppression
 	for channel, ledger := range l.ledgers {
-		if channel.Namespace != condition.Namespace {
-			continue
-		}
-		if s := ledger.Describe(condition.UID, channel.Name); s != nil {
-			all = append(all, *s)
+		if channel.Namespace == condition.Namespace {
+			all = append(all, ledger.Describe(condition.UID, channel.Name)...)
 		}
 	}
 	slices.SortFunc(all, func(a, b v1alpha1.ChannelSuppression) int {
-		return b.Since.Compare(a.Since.Time)
+		return cmp.Or(b.Since.Compare(a.Since.Time), strings.Compare(a.Channel, b.Channel))
 	})
-	all = all[:min(len(all), maxSuppressed)]
-	slices.SortFunc(all, func(a, b v1alpha1.ChannelSuppression) int { return strings.Compare(a.Channel, b.Channel) })
-	return all
+	return all[:min(len(all), maxSuppressed)]
 }
 
-// pending are the channels of whose intervals a digest is to tell.
+// pending are the channels of whose limits a digest is to tell.
 func (l *limits) pending() []types.NamespacedName {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -178,36 +198,27 @@ func (l *limits) pending() []types.NamespacedName {
 	return pending
 }
 
-// digest returns the digest that is due and its place, or when one will be. One that is long overdue is left out: it was
-// written, and deleted since.
-func (l *limits) digest(channel *v1alpha1.NotificationChannel) (*v1alpha1.Digest, *v1alpha1.LimitPlace, time.Time) {
+// digest returns the digest that is due, with the log's entries for what it tells of, or when one will be.
+func (l *limits) digest(channel *v1alpha1.NotificationChannel) (digest *v1alpha1.Digest, entries []string, due time.Time) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	ledger := l.ledgers[client.ObjectKeyFromObject(channel)]
-	if ledger == nil || !ledger.Pending() {
-		return nil, nil, time.Time{}
+	ledger := l.ledger(client.ObjectKeyFromObject(channel))
+	if digest, due = ledger.Due(limit.RuleOf(channel), l.clock.Now()); digest != nil {
+		entries = ledger.Entries(digest.Since.Time)
 	}
-	rule := limit.RuleOf(channel)
-	until, now := ledger.Until(rule), l.clock.Now()
-	switch {
-	case rule == nil:
-		return ledger.Digest(0, now), nil, until
-	case now.Before(until):
-		return nil, nil, until
-	case now.After(until.Add(lateDigest)):
-		ledger.Told()
-		return nil, nil, time.Time{}
-	}
-	place, next := ledger.Take(*rule, now)
-	ledger.Interval = next
-	return ledger.Digest(rule.Count, until), &place, until
+	return digest, entries, due
 }
 
-// told notes that a digest is written, or cannot be.
-func (l *limits) told(channel types.NamespacedName) {
+// expire forgets what it is too late to tell of.
+func (l *limits) expire(channel types.NamespacedName) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if ledger := l.ledgers[channel]; ledger != nil {
-		ledger.Told()
-	}
+	l.ledger(channel).Expire(l.clock.Now())
+}
+
+// told notes that a digest is written.
+func (l *limits) told(channel types.NamespacedName, digest *v1alpha1.Digest) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.ledger(channel).Told(digest.Since.Time)
 }

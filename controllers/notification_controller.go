@@ -4,7 +4,6 @@ package controllers
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"math"
 	"math/rand/v2"
@@ -55,6 +54,8 @@ type DeliveryReconciler struct {
 	// Workers is how many deliveries may be under way at once.
 	Workers int
 	limits  *limits
+	// heldBack counts a message that a limit has held back when it was to be sent.
+	heldBack func(n *v1alpha1.Notification, channel string, place v1alpha1.LimitPlace)
 	// evaluator is told of acknowledgements.
 	evaluator *Evaluator
 	exec      *executor
@@ -94,7 +95,7 @@ func (r *DeliveryReconciler) Reconcile(ctx context.Context, request deliveryRequ
 	now := r.Clock.Now()
 	decision, since := outbox.Turn(n, delivery)
 	if decision.Verb == "" {
-		decision = outbox.Next(delivery, channel, since, now)
+		decision = outbox.Next(delivery, channel, outbox.HasFallback(&n.Spec, delivery.Channel), since, now)
 	}
 	if decision.Verb == outbox.Send {
 		return r.send(ctx, n, delivery, channel)
@@ -194,21 +195,37 @@ func (r *DeliveryReconciler) send(ctx context.Context, n *v1alpha1.Notification,
 		return ctrl.Result{}, nil
 	}
 	if outbox.Limits(n, delivery) {
-		place, err := r.limits.take(ctx, channel)
-		switch {
-		case errors.Is(err, errDigestDue):
-			return ctrl.Result{RequeueAfter: time.Second}, nil
-		case err != nil:
+		through, err := r.ration(ctx, n, &delivery, channel)
+		if err != nil || !through {
 			return ctrl.Result{}, err
-		case limit.Suppressed(place):
-			return ctrl.Result{}, r.conclude(ctx, n, delivery, outbox.Refused(delivery, place, r.Clock.Now()))
 		}
-		delivery.Limit = place
 	}
 	if channel.Spec.Exec != nil {
 		return r.sendJob(ctx, n, delivery, channel)
 	}
 	return r.sendLetter(ctx, n, delivery, channel)
+}
+
+// ration takes a place in the channel's limit for a delivery, stores it, and says whether there was one.
+func (r *DeliveryReconciler) ration(ctx context.Context, n *v1alpha1.Notification, delivery *v1alpha1.DeliveryStatus,
+	channel *v1alpha1.NotificationChannel) (bool, error) {
+	place, err := r.limits.take(ctx, channel)
+	if err != nil || place == nil {
+		return err == nil, err
+	}
+	if limit.Suppressed(place) {
+		if err := r.conclude(ctx, n, *delivery, outbox.Refused(*delivery, n.Spec.Type, place, r.Clock.Now())); err != nil {
+			return false, err
+		}
+		r.heldBack(n, channel.Name, *place)
+		return false, nil
+	}
+	delivery.Limit = place
+	err = r.record(ctx, n, delivery)
+	if apierrors.IsConflict(err) || apierrors.IsNotFound(err) {
+		r.limits.release(client.ObjectKeyFromObject(channel), place)
+	}
+	return err == nil, err
 }
 
 // stopping says whether the manager was told to stop: nothing is begun then.

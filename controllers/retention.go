@@ -24,6 +24,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client/apiutil"
 
 	"github.com/tocsin-dev/tocsin/api/v1alpha1"
+	"github.com/tocsin-dev/tocsin/internal/archive"
 	"github.com/tocsin-dev/tocsin/internal/plan"
 	"github.com/tocsin-dev/tocsin/internal/retention"
 )
@@ -53,6 +54,8 @@ type Retention struct {
 	evaluator *Evaluator
 
 	events, notifications *keeper
+	// archiver is nil without an archive.
+	archiver *Archiver
 }
 
 // +kubebuilder:rbac:groups=tocsin.dev,resources=securityevents,verbs=delete;deletecollection
@@ -60,15 +63,17 @@ type Retention struct {
 // +kubebuilder:rbac:groups=events.k8s.io,resources=events,verbs=create
 
 // NewRetention returns a Retention; the manager starts it.
-func NewRetention(mgr ctrl.Manager, evaluator *Evaluator, options Options) (*Retention, error) {
+//
+// With an Archiver, what is not archived yet stays until there are twice too many.
+func NewRetention(mgr ctrl.Manager, evaluator *Evaluator, archiver *Archiver, options Options) (*Retention, error) {
 	requests, err := apiutil.RESTClientForGVK(v1alpha1.GroupVersion.WithKind("SecurityEvent"), true, false, mgr.GetConfig(),
 		serializer.NewCodecFactory(mgr.GetScheme()), mgr.GetHTTPClient())
 	if err != nil {
 		return nil, fmt.Errorf("making a client for deletions: %w", err)
 	}
 	c, clk, log := mgr.GetClient(), options.Clock, mgr.GetLogger().WithName("retention")
-	return &Retention{
-		client: c, cache: mgr.GetCache(), clock: clk, log: log, evaluator: evaluator,
+	r := &Retention{
+		client: c, cache: mgr.GetCache(), clock: clk, log: log, evaluator: evaluator, archiver: archiver,
 		events: &keeper{
 			policy: options.EventRetention, stock: evaluator.events.stock, clock: clk, log: log.WithValues("kind", "SecurityEvent"),
 			one: func(ctx context.Context, i retention.Item) error { return remove(ctx, c, &v1alpha1.SecurityEvent{}, i) },
@@ -85,7 +90,11 @@ func NewRetention(mgr ctrl.Manager, evaluator *Evaluator, options Options) (*Ret
 			say:     crier{c, clk, describeNotifications(options.NotificationRetention), reasonNotificationsShed}.say,
 			expired: notificationsExpired, shed: notificationsShed,
 		},
-	}, nil
+	}
+	if archiver != nil {
+		archiver.told = r.notifications.stock.archived
+	}
+	return r, nil
 }
 
 // NeedLeaderElection makes the Retention run on the leader alone.
@@ -101,7 +110,7 @@ func (r *Retention) Start(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("watching the notifications: %w", err)
 	}
-	registration, err := informer.AddEventHandler(notificationHandler{r.notifications.stock})
+	registration, err := informer.AddEventHandler(notificationHandler{r.notifications.stock, r.archiver})
 	if err != nil {
 		return fmt.Errorf("watching the notifications: %w", err)
 	}
@@ -201,7 +210,10 @@ func removeEvents(ctx context.Context, requests rest.Interface, key retention.Ke
 }
 
 // notificationHandler keeps a stock up to date with the cache.
-type notificationHandler struct{ stock *stock }
+type notificationHandler struct {
+	stock    *stock
+	archiver *Archiver
+}
 
 // OnAdd takes up a notification.
 func (h notificationHandler) OnAdd(o any, _ bool) {
@@ -223,7 +235,13 @@ func (h notificationHandler) take(n *v1alpha1.Notification) {
 		h.stock.leaves(n.UID)
 		return
 	}
-	h.stock.put(notificationItem(n))
+	item := notificationItem(n)
+	revision, err := archive.Revision(n)
+	if h.archiver == nil || item.Stage != retention.Finished || err != nil {
+		h.stock.put(item)
+		return
+	}
+	h.stock.putUnarchived(item, revision, h.archiver.ledger.has)
 }
 
 // OnDelete forgets a notification.
@@ -237,10 +255,16 @@ func (h notificationHandler) OnDelete(o any) {
 	}
 }
 
+// finished says whether no delivery of a notification is under way any more.
+func finished(n *v1alpha1.Notification) bool {
+	s := meta.FindStatusCondition(n.Status.Conditions, v1alpha1.SucceededCondition)
+	return s != nil && s.Status != metav1.ConditionUnknown
+}
+
 // notificationItem is a notification as retention sees it. Its severity is the highest of the events that it tells of.
 func notificationItem(n *v1alpha1.Notification) retention.Item {
 	stage := retention.Unfinished
-	if s := meta.FindStatusCondition(n.Status.Conditions, v1alpha1.SucceededCondition); s != nil && s.Status != metav1.ConditionUnknown {
+	if finished(n) {
 		stage = retention.Finished
 	}
 	return retention.Item{

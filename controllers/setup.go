@@ -14,6 +14,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/tocsin-dev/tocsin/api/v1alpha1"
+	"github.com/tocsin-dev/tocsin/internal/archive"
 	"github.com/tocsin-dev/tocsin/internal/execjob"
 	"github.com/tocsin-dev/tocsin/internal/notify"
 	"github.com/tocsin-dev/tocsin/internal/notify/smtp"
@@ -41,6 +42,10 @@ type Options struct {
 	NotificationRetention retention.Policy
 	// Exec is where channels may run programs, and of which images. Zero: anywhere, and any.
 	Exec execjob.Allowed
+	// Archive is where finished notifications are kept for longer. nil: nowhere.
+	Archive archive.Store
+	// ArchiveAddress is where the archive is served to readers. Empty: nowhere.
+	ArchiveAddress string
 }
 
 // DefaultDeliveryWorkers is how many deliveries may be under way at once. A channel gets a sixteenth, a namespace a quarter.
@@ -86,7 +91,11 @@ func Setup(ctx context.Context, mgr ctrl.Manager, options Options) error {
 	if err := mgr.AddReadyzCheck("events", evaluator.inStep); err != nil {
 		return fmt.Errorf("adding the readiness check: %w", err)
 	}
-	deletions, err := NewRetention(mgr, evaluator, options)
+	archiver, err := setupArchive(mgr, options)
+	if err != nil {
+		return err
+	}
+	deletions, err := NewRetention(mgr, evaluator, archiver, options)
 	if err != nil {
 		return err
 	}
@@ -110,7 +119,7 @@ func Setup(ctx context.Context, mgr ctrl.Manager, options Options) error {
 		"channel": &ChannelReconciler{Client: mgr.GetClient(), Senders: senders, Clock: options.Clock, exec: executor},
 		"delivery": &DeliveryReconciler{
 			Client: mgr.GetClient(), Live: mgr.GetAPIReader(), Clock: options.Clock,
-			Senders: senders, limits: evaluator.limits, evaluator: evaluator, exec: executor,
+			Senders: senders, limits: evaluator.limits, heldBack: evaluator.heldBack, evaluator: evaluator, exec: executor,
 			Workers: options.DeliveryWorkers, Grace: options.Grace,
 		},
 	} {

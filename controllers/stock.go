@@ -25,6 +25,8 @@ type stock struct {
 	shedding shedding
 	// departed are those that are gone because they were asked to go.
 	departed []departure
+	// unarchived are the revisions in which objects are to be archived before they go.
+	unarchived map[types.UID]int64
 	// wake tells that something has changed.
 	wake chan struct{}
 }
@@ -48,27 +50,66 @@ type shedding struct {
 func newStock() *stock {
 	return &stock{
 		kept: retention.NewLedger(), recent: map[v1alpha1.Severity]time.Time{}, leaving: map[types.UID]departure{},
-		wake: make(chan struct{}, 1),
+		unarchived: map[types.UID]int64{}, wake: make(chan struct{}, 1),
 	}
 }
 
 // put adds an object that may be deleted, or moves it to its key.
 func (s *stock) put(i retention.Item) {
 	s.mu.Lock()
-	if _, leaving := s.leaving[i.UID]; !leaving || s.kept.Has(i.UID) {
-		s.kept.Put(i)
-		if known, ok := s.recent[i.Severity]; i.Stage == retention.Finished && (!ok || i.Created.Before(known)) {
-			s.recent[i.Severity] = i.Created
+	s.place(i)
+	s.mu.Unlock()
+	s.signal()
+}
+
+// place puts; the caller holds the lock.
+func (s *stock) place(i retention.Item) {
+	if _, leaving := s.leaving[i.UID]; leaving && !s.kept.Has(i.UID) {
+		return
+	}
+	s.kept.Put(i)
+	if known, ok := s.recent[i.Severity]; i.Stage == retention.Finished && (!ok || i.Created.Before(known)) {
+		s.recent[i.Severity] = i.Created
+	}
+}
+
+// putUnarchived puts an object that is finished, and is to be archived in its revision before it goes. What asks whether it
+// is must not hold what archived waits for.
+func (s *stock) putUnarchived(i retention.Item, revision int64, has func(types.UID, int64) bool) {
+	s.mu.Lock()
+	if has(i.UID, revision) {
+		delete(s.unarchived, i.UID)
+	} else {
+		s.unarchived[i.UID] = revision
+		i.Stage = retention.Unarchived
+	}
+	s.place(i)
+	s.mu.Unlock()
+	s.signal()
+}
+
+// archived notes that an object is archived up to a revision.
+func (s *stock) archived(uid types.UID, revision int64) {
+	s.mu.Lock()
+	wanted, waits := s.unarchived[uid]
+	if waits = waits && revision >= wanted; waits {
+		delete(s.unarchived, uid)
+		if i, kept := s.kept.Remove(uid); kept {
+			i.Stage = retention.Finished
+			s.place(i)
 		}
 	}
 	s.mu.Unlock()
-	s.signal()
+	if waits {
+		s.signal()
+	}
 }
 
 // leaves notes that an object is on its way, whatever it still waits for: nothing more can be done about it.
 func (s *stock) leaves(uid types.UID) {
 	s.mu.Lock()
 	i, _ := s.kept.Remove(uid)
+	delete(s.unarchived, uid)
 	if _, known := s.leaving[uid]; !known {
 		s.leaving[uid] = departure{item: i}
 	}
@@ -89,6 +130,7 @@ func (s *stock) gone(uid types.UID) {
 		s.departed = append(s.departed, d)
 	}
 	delete(s.leaving, uid)
+	delete(s.unarchived, uid)
 	delete(s.shedding.awaited, uid)
 	s.mu.Unlock()
 	s.signal()

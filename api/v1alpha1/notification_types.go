@@ -258,7 +258,7 @@ type DigestEntry struct {
 	Condition string `json:"condition"`
 	// severity is the highest among those held back.
 	// +optional
-	Severity Severity `json:"severity,omitempty"`
+	Severity    Severity `json:"severity,omitempty"`
 	Suppression `json:",inline"`
 }
 

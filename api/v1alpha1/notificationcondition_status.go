@@ -58,11 +58,11 @@ type NotificationConditionStatus struct {
 	// +kubebuilder:validation:MaxItems=100
 	// +listType=atomic
 	Dampers []DamperStatus `json:"dampers,omitempty"`
-	// suppressed tells what the limits of channels hold back of this condition, in their present intervals.
+	// suppressed tells what the limits of channels have held back of this condition: in each interval of which no digest has
+	// told, and in the latest of each channel.
 	// +optional
 	// +kubebuilder:validation:MaxItems=32
-	// +listType=map
-	// +listMapKey=channel
+	// +listType=atomic
 	Suppressed []ChannelSuppression `json:"suppressed,omitempty"`
 	// checkpoint is the resourceVersion of the last event that these numbers include. It is stored now and then, not per
 	// event: after a restart the events since are evaluated again, with the same result.
@@ -94,7 +94,7 @@ type EffectiveThreshold struct {
 
 // ChannelSuppression is what a channel's limit holds back of a condition.
 type ChannelSuppression struct {
-	// channel whose limit is used up.
+	// channel whose limit was used up.
 	// +required
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=253
@@ -102,6 +102,12 @@ type ChannelSuppression struct {
 	// since is when the channel's interval began.
 	// +required
 	Since metav1.Time `json:"since"`
+	// until is when it ends.
+	// +required
+	Until metav1.Time `json:"until"`
+	// limit is how many the channel lets through in it.
+	// +required
+	Limit int32 `json:"limit"`
 	// severity is the highest among those held back.
 	// +optional
 	Severity    Severity `json:"severity,omitempty"`

@@ -105,8 +105,8 @@ type NotificationFilter struct {
 	metav1.ObjectMeta `json:"metadata,omitempty"`
 
 	// spec is the question.
-	// +required
-	Spec NotificationFilterSpec `json:"spec"`
+	// +optional
+	Spec NotificationFilterSpec `json:"spec,omitzero"`
 }
 
 // NotificationFilterList is a list of NotificationFilters.

@@ -127,6 +127,7 @@ func (in *ChannelReference) DeepCopy() *ChannelReference {
 func (in *ChannelSuppression) DeepCopyInto(out *ChannelSuppression) {
 	*out = *in
 	in.Since.DeepCopyInto(&out.Since)
+	in.Until.DeepCopyInto(&out.Until)
 	in.Suppression.DeepCopyInto(&out.Suppression)
 }
 

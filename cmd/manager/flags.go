@@ -17,6 +17,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/log/zap"
 
 	"github.com/tocsin-dev/tocsin/controllers"
+	"github.com/tocsin-dev/tocsin/internal/archive"
 	"github.com/tocsin-dev/tocsin/internal/retention"
 )
 
@@ -30,6 +31,8 @@ type options struct {
 	controllers        controllers.Options
 	eventMemory        resource.QuantityValue
 	notificationMemory resource.QuantityValue
+	archive            string
+	archiveAddress     string
 	zap                zap.Options
 }
 
@@ -82,6 +85,7 @@ func parseFlags(flags *flag.FlagSet, args []string) (*options, error) {
 	flags.Var(&o.controllers.Exec.Images, "exec-images",
 		"images that such programs may use, a `list` with * as wildcard; a name is compared as the channel writes it; empty: none")
 	o.bindRetention(flags)
+	o.bindArchive(flags)
 	o.zap.BindFlags(flags)
 	if err := flags.Parse(args); err != nil {
 		return nil, err
@@ -95,7 +99,35 @@ func parseFlags(flags *flag.FlagSet, args []string) (*options, error) {
 	if o.leaseDuration < 4*time.Second {
 		return nil, fmt.Errorf("--leader-election-lease is %s; it must be at least 4s", o.leaseDuration)
 	}
+	if err := o.readArchive(); err != nil {
+		return nil, err
+	}
 	return o, o.readRetention()
+}
+
+// bindArchive declares the flags of the archive.
+func (o *options) bindArchive(flags *flag.FlagSet) {
+	flags.StringVar(&o.archive, "archive", "",
+		"`database` that keeps finished notifications for good: sqlite:///path/file.db or postgres://user@host/database, whose "+
+			"password is in PGPASSWORD or in the file PGPASSFILE (default: none)")
+	flags.StringVar(&o.archiveAddress, "archive-bind-address", ":8443",
+		"`address` that serves the archive to readers; 0 serves none")
+}
+
+// readArchive makes the archive that the flags ask for. What was given is never repeated: there may be a password in it.
+func (o *options) readArchive() error {
+	if o.archive == "" {
+		return nil
+	}
+	store, err := archive.New(o.archive)
+	if err != nil {
+		return fmt.Errorf("--archive: %w", err)
+	}
+	o.controllers.Archive = store
+	if o.archiveAddress != "0" {
+		o.controllers.ArchiveAddress = o.archiveAddress
+	}
+	return nil
 }
 
 // bindRetention declares the flags that say what is kept.

@@ -85,7 +85,11 @@ func run(ctx context.Context, o *options) error {
 	if err := mgr.AddReadyzCheck("cache", func(req *http.Request) error { return cachesReady(req.Context(), mgr) }); err != nil {
 		return fmt.Errorf("adding the readiness check: %w", err)
 	}
-	return mgr.Start(ctx)
+	err = mgr.Start(ctx)
+	if o.controllers.Archive != nil {
+		err = errors.Join(err, o.controllers.Archive.Close())
+	}
+	return err
 }
 
 // waitForKinds returns once the cluster knows Tocsin's kinds, as they may be applied in the same breath as the manager; or

@@ -38,6 +38,7 @@ const pod = `
 	`
 
 func TestNodeRunsJobs(t *testing.T) {
+	t.Parallel()
 	d := newDevcluster(t)
 	out := d.succeed("exec", "--node", "--", "sh", "-c", script(job))
 	if !strings.Contains(out, "devcluster runs a private Kubernetes control plane") {
@@ -47,6 +48,7 @@ func TestNodeRunsJobs(t *testing.T) {
 }
 
 func TestNodeLeavesNothing(t *testing.T) {
+	t.Parallel()
 	for name, tc := range map[string]struct {
 		script string
 		end    func(*session)
@@ -57,6 +59,7 @@ func TestNodeLeavesNothing(t *testing.T) {
 		"when the supervisor is killed": {"read line", func(s *session) { s.supervisor.Signal(syscall.SIGKILL); s.closeStdin() }},
 	} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			d := newDevcluster(t)
 			s := d.startWith([]string{"--node"}, script(pod+tc.script))
 			state := readState(t, filepath.Dir(strings.Fields(s.stdout.String())[0]))
@@ -70,6 +73,7 @@ func TestNodeLeavesNothing(t *testing.T) {
 }
 
 func TestNodeStaysUntilDown(t *testing.T) {
+	t.Parallel()
 	d := newDevcluster(t)
 	dir := filepath.Join(t.TempDir(), strings.Repeat("long", 30)) // longer than the name of a socket may be
 	t.Cleanup(func() { d.run("down", "--dir", dir) })
@@ -87,6 +91,7 @@ func TestNodeStaysUntilDown(t *testing.T) {
 }
 
 func TestTwoNodesAtTheSameTime(t *testing.T) {
+	t.Parallel()
 	d := newDevcluster(t)
 	first, second := d.startWith([]string{"--node"}, "echo $KUBECONFIG; read line"), newDevcluster(t)
 	second.succeed("exec", "--node", "--", "kubectl", "get", "node", "node")
@@ -96,6 +101,7 @@ func TestTwoNodesAtTheSameTime(t *testing.T) {
 }
 
 func TestNodeTellsWhyItEnded(t *testing.T) {
+	t.Parallel()
 	d := newDevcluster(t)
 	s := d.startWith([]string{"--node"}, "echo $KUBECONFIG; read line")
 	state := readState(t, filepath.Dir(strings.Fields(s.stdout.String())[0]))
@@ -111,6 +117,7 @@ func TestNodeTellsWhyItEnded(t *testing.T) {
 }
 
 func TestUpSaysThatANodeIsMissing(t *testing.T) {
+	t.Parallel()
 	d := newDevcluster(t)
 	dir := filepath.Join(t.TempDir(), "cluster")
 	t.Cleanup(func() { d.run("down", "--dir", dir) })
@@ -131,7 +138,8 @@ func childOf(t *testing.T, parent int, name string) int {
 		t.Fatal(err)
 	}
 	for _, child := range strings.Fields(string(children)) {
-		if command, err := os.ReadFile(filepath.Join("/proc", child, "comm")); err == nil && strings.TrimSpace(string(command)) == name {
+		command, err := os.ReadFile(filepath.Join("/proc", child, "comm"))
+		if err == nil && strings.TrimSpace(string(command)) == name {
 			pid, err := strconv.Atoi(child)
 			if err != nil {
 				t.Fatal(err)

@@ -56,6 +56,14 @@ var stories = map[string]map[string]story{
 	"TocsinEventsShed":        counter("tocsin_events_shed_total"),
 	"TocsinNotificationsShed": counter("tocsin_notifications_shed_total"),
 	"TocsinNotificationsLost": counter("tocsin_notifications_lost_total"),
+	"TocsinArchiveLost":       counter("tocsin_archive_lost_total"),
+	"TocsinArchiveBehind": {
+		"it is written":                  {[]string{`tocsin_archive_failures_total 7x60`, `tocsin_archive_pending 3x60`}, 0},
+		"it fails":                       {[]string{`tocsin_archive_failures_total 0+1x60`, `tocsin_archive_pending 0+3x60`}, 1},
+		"it failed for ten minutes":      {[]string{`tocsin_archive_failures_total 0x50 0+1x10`, `tocsin_archive_pending 0x50 0+3x10`}, 0},
+		"it failed, and has all by now":  {[]string{`tocsin_archive_failures_total 0+1x55 56x5`, `tocsin_archive_pending 0+3x55 0x5`}, 0},
+		"another replica does not count": {[]string{`tocsin_archive_failures_total{pod="a"} 0+1x60`, `tocsin_archive_failures_total{pod="b"} 0x60`, `tocsin_archive_pending{pod="a"} 9x60`, `tocsin_archive_pending{pod="b"} 0x60`}, 1},
+	},
 	"TocsinDeliveriesFailed": {
 		"all are delivered": {[]string{`tocsin_deliveries_finished_total{state="Delivered"} 0+9x60`, `tocsin_deliveries_finished_total{state="Failed"} 3x60`}, 0},
 		"one fails":         {[]string{`tocsin_deliveries_finished_total{state="Failed"} 0x55 1x5`}, 1},

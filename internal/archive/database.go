@@ -25,7 +25,8 @@ type Database struct {
 	// connecting is held by who connects.
 	connecting chan struct{}
 	// pools are nil until the database was reached.
-	pools *pools
+	pools  *pools
+	closed bool
 }
 
 // pools are the connections to a database: those that write, and those that read.
@@ -56,7 +57,10 @@ func (d *Database) connected(ctx context.Context) (*pools, error) {
 		return nil, ctx.Err()
 	}
 	defer func() { <-d.connecting }()
-	if d.pools != nil {
+	switch {
+	case d.closed:
+		return nil, errClosed
+	case d.pools != nil:
 		return d.pools, nil
 	}
 	opened, err := d.kind.connect(ctx)
@@ -70,13 +74,18 @@ func (d *Database) connected(ctx context.Context) (*pools, error) {
 	return opened, nil
 }
 
-// Close releases the database. It must not be used any more.
+var errClosed = errors.New("the archive is closed")
+
+// Close releases the database. Nothing else can be done with it then.
 func (d *Database) Close() error {
 	d.connecting <- struct{}{}
-	if d.pools == nil {
+	defer func() { <-d.connecting }()
+	opened := d.pools
+	d.pools, d.closed = nil, true
+	if opened == nil {
 		return nil
 	}
-	return d.pools.close()
+	return opened.close()
 }
 
 const upsert = `INSERT INTO tocsin_notifications (uid, revision, namespace, name, created, decided, kind, condition, severity,

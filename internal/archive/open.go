@@ -20,7 +20,7 @@ func New(location string) (*Database, error) {
 	case "sqlite":
 		return newSQLite(parsed)
 	case "postgres", "postgresql":
-		return newPostgres(parsed)
+		return newPostgres(parsed, location)
 	default:
 		return nil, fmt.Errorf("%q is not a kind of archive; there are sqlite:///path/file.db and postgres://user@host/database",
 			parsed.Scheme)

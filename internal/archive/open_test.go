@@ -12,16 +12,17 @@ import (
 func TestLocations(t *testing.T) {
 	t.Parallel()
 	for location, wrong := range map[string]string{
-		"sqlite:///var/lib/tocsin/log.db":                                     "",
-		"postgres://tocsin@db.example.com/tocsin?sslmode=verify-full":         "",
-		"postgresql:///tocsin?host=/run/postgresql&pool_max_conns=3":          "",
-		"":                                                                    "is not a kind of archive",
-		"log.db":                                                              "is not a kind of archive",
-		"mysql://db/log":                                                      `"mysql" is not a kind`,
-		"sqlite://":                                                           "path of the file is missing",
-		"sqlite:///":                                                          "path of the file is missing",
-		"sqlite:log.db":                                                       "path of the file is missing",
-		"sqlite://var/log.db":                                                 "sqlite:///var/log.db",
+		"sqlite:///var/lib/tocsin/log.db":                             "",
+		"postgres://tocsin@db.example.com/tocsin?sslmode=verify-full": "",
+		"postgres://": "",
+		"postgresql:///tocsin?host=/run/postgresql&pool_max_conns=3": "",
+		"":                    "is not a kind of archive",
+		"log.db":              "is not a kind of archive",
+		"mysql://db/log":      `"mysql" is not a kind`,
+		"sqlite://":           "path of the file is missing",
+		"sqlite:///":          "path of the file is missing",
+		"sqlite:log.db":       "path of the file is missing",
+		"sqlite://var/log.db": "sqlite:///var/log.db",
 		"sqlite:///log.db?_pragma=synchronous(0)":                             "nothing but the path",
 		"postgres://tocsin:hunter2@db.example.com/tocsin":                     "PGPASSWORD",
 		"postgres://tocsin@db.example.com/tocsin?password=hunter2":            "PGPASSWORD",
@@ -29,7 +30,7 @@ func TestLocations(t *testing.T) {
 		"postgres://tocsin:hunter2@db.example.com:no/tocsin":                  "not a URL",
 		"postgres://tocsin:hunter2:hunter2@[::1/tocsin":                       "not a URL",
 		"postgres://db.example.com/tocsin?sslmode=perhaps":                    "sslmode",
-		"postgres://db.example.com/tocsin?sslmode=verify-ca&sslrootcert=/no%": "not",
+		"postgres://db.example.com/tocsin?sslmode=verify-ca&sslrootcert=/no%": "percent-encoded",
 	} {
 		d, err := archive.New(location)
 		if wrong == "" {

@@ -26,14 +26,15 @@ const (
 	cancelPatience = 5 * time.Second
 )
 
-func newPostgres(location *url.URL) (*Database, error) {
+// newPostgres takes the URL as it was read and as it was written, which is what pgx reads.
+func newPostgres(location *url.URL, written string) (*Database, error) {
 	_, typed := location.User.Password()
 	options := location.Query()
 	if typed || options.Has("password") || options.Has("sslpassword") {
 		return nil, errors.New("the password must not be part of the URL, where everybody sees it: " +
 			"set the environment variable PGPASSWORD, or PGPASSFILE, or `passfile` in the URL, to a file")
 	}
-	config, err := pgxpool.ParseConfig(location.String())
+	config, err := pgxpool.ParseConfig(written)
 	if err != nil {
 		return nil, fmt.Errorf("reading the URL: %w", withoutValues(err))
 	}

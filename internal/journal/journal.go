@@ -95,8 +95,9 @@ func standBy(n *v1alpha1.Notification, channels []v1alpha1.NotificationChannel) 
 	}
 }
 
-// Digest makes the Notification that tells what a channel's limit has held back.
-func Digest(channel *v1alpha1.NotificationChannel, digest *v1alpha1.Digest, place *v1alpha1.LimitPlace,
+// Digest makes the Notification that tells what a channel's limit has held back, those who would have been told of that: if it
+// is nobody in particular, the channel's own recipients.
+func Digest(channel *v1alpha1.NotificationChannel, digest *v1alpha1.Digest, recipients []string,
 	channels []v1alpha1.NotificationChannel) *v1alpha1.Notification {
 	n := &v1alpha1.Notification{
 		ObjectMeta: metav1.ObjectMeta{
@@ -111,7 +112,9 @@ func Digest(channel *v1alpha1.NotificationChannel, digest *v1alpha1.Digest, plac
 		}
 	}
 	d := Deliver(n, v1alpha1.Action{ChannelRef: v1alpha1.ChannelReference{Name: channel.Name}}, channel)
-	d.Limit = place
+	if len(recipients) > 0 {
+		d.Recipients = recipients[:min(len(recipients), maxRecipients)]
+	}
 	n.Spec.Deliveries = []v1alpha1.Delivery{d}
 	standBy(n, channels)
 	n.Labels = labels(n, digest.Until.Time)
@@ -155,6 +158,8 @@ const (
 	maxDeliveries = 16
 	// maxMessages is how many there can be with their fallbacks.
 	maxMessages = 20
+	// maxRecipients is how many a message can have.
+	maxRecipients = 100
 )
 
 func find(channels []v1alpha1.NotificationChannel, name string) *v1alpha1.NotificationChannel {

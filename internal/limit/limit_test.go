@@ -4,6 +4,7 @@ package limit_test
 
 import (
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"slices"
 	"testing"
@@ -34,14 +35,13 @@ var two = limit.Rule{Count: 2, Length: time.Hour}
 // next message, not at its own end.
 func TestTake(t *testing.T) {
 	t.Parallel()
-	var i limit.Interval
+	var l limit.Ledger
 	var got []string
 	for _, at := range []time.Duration{
 		0, 10 * time.Minute, 20 * time.Minute, 59*time.Minute + 59*time.Second, time.Hour, 3*time.Hour + 500*time.Millisecond,
 		2 * time.Hour,
 	} {
-		place, next := i.Take(two, t0.Add(at))
-		i = next
+		place := l.Take(two, t0.Add(at))
 		got = append(got, fmt.Sprintf("%s: %d of %d, from %s to %s", at, place.Number, place.Count,
 			place.Since.Sub(t0), place.Until.Sub(t0)))
 		check(t, "suppressed", limit.Suppressed(&place), place.Number == 0)
@@ -57,57 +57,55 @@ func TestTake(t *testing.T) {
 	})
 }
 
-// TestNeverMoreThanTheLimit: whatever the times of the messages, no interval lets through more than the limit, and what the
-// log tells of the places is enough to go on from anywhere, in whatever order it is read.
-func TestNeverMoreThanTheLimit(t *testing.T) {
+// TestExactlyTheLimit: whatever the times of the messages, each interval lets through as many as it may, though some are not
+// written and give back their places, though of some it is not known until the log is read, and though the manager starts anew
+// and knows no more than the log.
+func TestExactlyTheLimit(t *testing.T) {
 	t.Parallel()
-	for seed := range uint64(200) {
+	for seed := range uint64(300) {
 		r := rand.New(rand.NewPCG(seed, 1))
 		rule := limit.Rule{Count: 1 + r.Int32N(5), Length: time.Duration(1+r.IntN(20)) * time.Second}
-		var i limit.Interval
+		l := &limit.Ledger{}
 		var log []v1alpha1.LimitPlace
-		through := map[time.Time]int32{}
+		through, refused := map[time.Time]int32{}, map[time.Time]bool{}
 		now := t0
 		for range 100 {
 			now = now.Add(time.Duration(r.IntN(4000)) * time.Millisecond)
 			if r.IntN(5) == 0 { // a restart
-				i = limit.Interval{}
+				l = &limit.Ledger{}
 				r.Shuffle(len(log), func(a, b int) { log[a], log[b] = log[b], log[a] })
 				for _, place := range log {
-					i = i.Learn(&place)
+					l.Learn(place)
 				}
 			}
-			place, next := i.Take(rule, now)
-			i = next
+			place := l.Take(rule, now)
+			switch r.IntN(4) {
+			case 0: // it is not written
+				l.Release(place)
+				continue
+			case 1: // the answer is lost; the log says that it is
+				l.Release(place)
+				l.Learn(place)
+			}
 			log = append(log, place)
 			if place.Number > 0 {
 				through[place.Since.Time]++
+			} else {
+				refused[place.Since.Time] = true
 			}
 		}
-		starts := []time.Time{}
 		for since, n := range through {
-			starts = append(starts, since)
-			if n > rule.Count {
+			if n > rule.Count || refused[since] && n < rule.Count {
 				t.Fatalf("seed %d: %d were let through from %s, the limit is %d", seed, n, since, rule.Count)
 			}
 		}
-		slices.SortFunc(starts, time.Time.Compare)
+		starts := slices.SortedFunc(maps.Keys(through), time.Time.Compare)
 		for k := 1; k < len(starts); k++ {
 			if starts[k].Sub(starts[k-1]) < rule.Length {
 				t.Fatalf("seed %d: an interval of %s began %s after another", seed, rule.Length, starts[k].Sub(starts[k-1]))
 			}
 		}
 	}
-}
-
-func TestRelease(t *testing.T) {
-	t.Parallel()
-	first, i := limit.Interval{}.Take(two, t0)
-	second, i := i.Take(two, t0)
-	check(t, "the latest place is given back", i.Release(second).Used, 1)
-	check(t, "an earlier one is not: its number would be taken twice", i.Release(first).Used, 2)
-	check(t, "none was taken", i.Release(v1alpha1.LimitPlace{Since: second.Since}).Used, 2)
-	check(t, "of another interval", i.Release(v1alpha1.LimitPlace{Since: after(time.Hour), Number: 2}).Used, 2)
 }
 
 func TestRuleOf(t *testing.T) {
@@ -130,48 +128,99 @@ func held(count int64, first, last time.Duration) v1alpha1.Suppression {
 	return v1alpha1.Suppression{Count: count, FirstTime: after(first), LastTime: after(last)}
 }
 
-// story is a ledger whose limit is used up, which has held back three of a and one of b.
-func story() (*limit.Ledger, v1alpha1.LimitPlace) {
+// used is a ledger whose limit is used up, and a place in it that says so.
+func used() (*limit.Ledger, v1alpha1.LimitPlace) {
 	l := &limit.Ledger{}
 	for range 2 {
-		_, l.Interval = l.Take(two, t0)
+		l.Take(two, t0)
 	}
-	place, _ := l.Take(two, t0.Add(time.Minute))
+	return l, l.Take(two, t0.Add(time.Minute))
+}
+
+// TestDigest tells what was held back, the worst first, once.
+func TestDigest(t *testing.T) {
+	t.Parallel()
+	l, place := used()
 	l.Suppress("a", "outbreak", place, t0.Add(3*time.Minute), warning, "outbreak-1")
 	l.Suppress("a", "outbreak", place, t0.Add(2*time.Minute), warning, "")
 	l.Suppress("b", "logins", place, t0.Add(9*time.Minute), critical, "logins-1")
 	l.Suppress("a", "outbreak", place, t0.Add(5*time.Minute), v1alpha1.SeverityInfo, "outbreak-2")
-	return l, place
-}
-
-// TestDigest tells what was held back, the worst first.
-func TestDigest(t *testing.T) {
-	t.Parallel()
-	l, place := story()
 	check(t, "pending", l.Pending(), true)
-	check(t, "until", l.Until(&two), t0.Add(time.Hour))
-	check(t, "until, as the limit was taken away", l.Until(nil), t0)
 	check(t, "a has an entry", l.Has("a", place), true)
 	check(t, "c has none", l.Has("c", place), false)
 	check(t, "a has none in another interval", l.Has("a", v1alpha1.LimitPlace{Since: after(time.Hour)}), false)
-	check(t, "digest", l.Digest(2, t0.Add(time.Hour)), &v1alpha1.Digest{
+	check(t, "entries", l.Entries(t0), []string{"logins-1", "outbreak-1"})
+	early, due := l.Due(&two, t0.Add(time.Hour-1))
+	check(t, "before its end", early, nil)
+	check(t, "due", due, t0.Add(time.Hour))
+	want := &v1alpha1.Digest{
 		Since: after(0), Until: after(time.Hour), Count: 2, Suppressed: 4,
 		Conditions: []v1alpha1.DigestEntry{
 			{Condition: "logins", Severity: critical, Suppression: held(1, 9*time.Minute, 9*time.Minute)},
 			{Condition: "outbreak", Severity: warning, Suppression: held(3, 2*time.Minute, 5*time.Minute)},
 		},
-	})
-	check(t, "status", l.Describe("a", "mail"), &v1alpha1.ChannelSuppression{
-		Channel: "mail", Since: after(0), Severity: warning, Suppression: held(3, 2*time.Minute, 5*time.Minute),
-		Entries: 2, Notification: "outbreak-1",
-	})
-	check(t, "status of a condition of which nothing was held back", l.Describe("c", "mail"), nil)
-	l.Told()
+	}
+	digest, _ := l.Due(&two, t0.Add(time.Hour))
+	check(t, "digest", digest, want)
+	check(t, "status", l.Describe("a", "mail"), []v1alpha1.ChannelSuppression{{
+		Channel: "mail", Since: after(0), Until: after(time.Hour), Limit: 2, Severity: warning,
+		Suppression: held(3, 2*time.Minute, 5*time.Minute), Entries: 2, Notification: "outbreak-1",
+	}})
+	check(t, "status of a condition of which nothing was held back", len(l.Describe("c", "mail")), 0)
+	l.Told(t0)
+	again, due := l.Due(&two, t0.Add(2*time.Hour))
+	check(t, "a second digest", again, nil)
+	check(t, "due", due, time.Time{})
+	check(t, "status, until there is something newer", len(l.Describe("a", "mail")), 1)
+}
+
+// TestIntervalsAreToldOneByOne: the next may begin before a digest has told of the last.
+func TestIntervalsAreToldOneByOne(t *testing.T) {
+	t.Parallel()
+	l, place := used()
+	l.Suppress("a", "outbreak", place, t0.Add(time.Minute), warning, "outbreak-1")
+	next := l.Take(two, t0.Add(2*time.Hour))
+	check(t, "the next begins", next.Number, 1)
+	next.Number = 0
+	l.Suppress("a", "outbreak", next, t0.Add(2*time.Hour), warning, "outbreak-2")
+	check(t, "status", len(l.Describe("a", "mail")), 2)
+	for _, since := range []time.Time{t0, t0.Add(2 * time.Hour)} {
+		digest, _ := l.Due(&two, t0.Add(4*time.Hour))
+		check(t, "since", digest.Since.Time, since)
+		check(t, "suppressed", digest.Suppressed, 1)
+		l.Told(since)
+	}
 	check(t, "pending", l.Pending(), false)
-	later := v1alpha1.LimitPlace{Since: after(2 * time.Hour)}
-	l.Suppress("a", "outbreak", later, t0.Add(2*time.Hour), warning, "outbreak-7")
-	check(t, "pending anew", l.Pending(), true)
-	check(t, "the next digest", l.Digest(2, t0.Add(3*time.Hour)).Suppressed, 1)
+	l.Suppress("a", "outbreak", v1alpha1.LimitPlace{Since: after(5 * time.Hour), Until: after(6 * time.Hour)}, t0, warning, "")
+	check(t, "status: what was told of goes when there is something newer", len(l.Describe("a", "mail")), 1)
+}
+
+// TestLimitThatIsTakenAway: the digest is due at once, with the numbers of then, and ends the interval: a limit that is set
+// anew begins another.
+func TestLimitThatIsTakenAway(t *testing.T) {
+	t.Parallel()
+	l, place := used()
+	l.Suppress("a", "outbreak", place, t0.Add(time.Minute), warning, "outbreak-1")
+	digest, _ := l.Due(nil, t0.Add(7*time.Minute))
+	check(t, "count", digest.Count, 2)
+	check(t, "until", digest.Until, after(7*time.Minute))
+	l.Told(t0)
+	again := l.Take(two, t0.Add(8*time.Minute))
+	check(t, "number", again.Number, 1)
+	check(t, "since", again.Since, after(8*time.Minute))
+}
+
+// TestTooLate: what is a day old was told, and its digest deleted since.
+func TestTooLate(t *testing.T) {
+	t.Parallel()
+	for name, rule := range map[string]*limit.Rule{"with a limit": &two, "without": nil} {
+		l, place := used()
+		l.Suppress("a", "outbreak", place, t0.Add(time.Minute), warning, "outbreak-1")
+		digest, _ := l.Due(rule, t0.Add(25*time.Hour+1))
+		check(t, name, digest, nil)
+		check(t, name, l.Pending(), false)
+		check(t, name, len(l.Describe("a", "mail")), 0)
+	}
 }
 
 // TestDigestIsBounded: beyond a hundred conditions the number alone tells.
@@ -179,9 +228,10 @@ func TestDigestIsBounded(t *testing.T) {
 	t.Parallel()
 	l := &limit.Ledger{}
 	for n := range 150 {
-		l.Suppress(types.UID(fmt.Sprint(n)), fmt.Sprintf("c%03d", n), v1alpha1.LimitPlace{Since: after(0)}, t0, warning, "")
+		place := v1alpha1.LimitPlace{Since: after(0), Until: after(time.Hour)}
+		l.Suppress(types.UID(fmt.Sprint(n)), fmt.Sprintf("c%03d", n), place, t0, warning, "")
 	}
-	d := l.Digest(1, t0)
+	d, _ := l.Due(&two, t0.Add(time.Hour))
 	check(t, "held back", d.Suppressed, 150)
 	check(t, "named", len(d.Conditions), 100)
 	check(t, "first", d.Conditions[0].Condition, "c000")
@@ -196,59 +246,58 @@ func notification(name string, at time.Duration, place v1alpha1.LimitPlace) v1al
 	return n
 }
 
-// TestRestore: the status tells of those without an entry, the log of the others, also of those since the status was stored.
+// TestRestore: the status tells of those without an entry, the log of the others, also of those since the status was stored,
+// and of a fallback, whose place stands in the status.
 func TestRestore(t *testing.T) {
 	t.Parallel()
 	place := v1alpha1.LimitPlace{Since: after(0), Until: after(time.Hour), Count: 2}
-	earlier := v1alpha1.LimitPlace{Since: after(-5 * time.Hour), Until: after(-4 * time.Hour), Count: 2}
-	through := v1alpha1.LimitPlace{Since: after(0), Until: after(time.Hour), Count: 2, Number: 1}
+	through := place
+	through.Number = 1
+	fallback := notification("fallback", 7*time.Minute, place)
+	fallback.Spec.Deliveries = []v1alpha1.Delivery{{Channel: "chat"}, {Channel: "mail", FallbackFor: []string{"chat"}}}
+	fallback.Status.Deliveries = []v1alpha1.DeliveryStatus{{Channel: "mail", Limit: &place}}
 	log := []v1alpha1.Notification{
 		notification("outbreak-1", 3*time.Minute, place), notification("outbreak-2", 5*time.Minute, place),
-		notification("outbreak-0", -4*time.Hour, earlier), notification("sent", time.Minute, through),
+		notification("sent", time.Minute, through), fallback,
 	}
+	told := v1alpha1.ChannelSuppression{
+		Channel: "mail", Since: after(0), Until: after(time.Hour), Limit: 2, Severity: critical,
+		Suppression: held(3, 2*time.Minute, 4*time.Minute), Entries: 1, Notification: "outbreak-1",
+	}
+	other := told
+	other.Channel = "sms"
 	for name, tc := range map[string]struct {
-		status   []v1alpha1.ChannelSuppression
-		interval time.Duration
-		want     *v1alpha1.ChannelSuppression
-		pending  bool
+		status []v1alpha1.ChannelSuppression
+		log    []v1alpha1.Notification
+		want   v1alpha1.ChannelSuppression
 	}{
 		"the status knows of one entry, and of two without one": {
-			[]v1alpha1.ChannelSuppression{{
-				Channel: "mail", Since: after(0), Severity: critical, Suppression: held(3, 2*time.Minute, 4*time.Minute),
-				Entries: 1, Notification: "outbreak-1",
-			}}, 0,
-			&v1alpha1.ChannelSuppression{
-				Channel: "mail", Since: after(0), Severity: critical, Suppression: held(4, 2*time.Minute, 5*time.Minute),
-				Entries: 2, Notification: "outbreak-1",
-			}, true,
+			[]v1alpha1.ChannelSuppression{told, other}, log,
+			v1alpha1.ChannelSuppression{
+				Channel: "mail", Since: after(0), Until: after(time.Hour), Limit: 2, Severity: critical,
+				Suppression: held(5, 2*time.Minute, 7*time.Minute), Entries: 3, Notification: "outbreak-1",
+			},
 		},
-		"the status was not stored": {nil, 0, &v1alpha1.ChannelSuppression{
-			Channel: "mail", Since: after(0), Severity: warning, Suppression: held(2, 3*time.Minute, 5*time.Minute),
-			Entries: 2, Notification: "outbreak-1",
-		}, true},
-		"the status tells of an earlier interval, and of another channel": {
-			[]v1alpha1.ChannelSuppression{
-				{Channel: "mail", Since: after(-5 * time.Hour), Suppression: held(7, -4*time.Hour, -4*time.Hour)},
-				{Channel: "sms", Since: after(time.Hour), Suppression: held(9, 0, 0)},
-			}, 0,
-			&v1alpha1.ChannelSuppression{
-				Channel: "mail", Since: after(0), Severity: warning, Suppression: held(2, 3*time.Minute, 5*time.Minute),
-				Entries: 2, Notification: "outbreak-1",
-			}, true,
-		},
-		"the next interval has begun, with the digest": {nil, 2 * time.Hour, &v1alpha1.ChannelSuppression{
-			Channel: "mail", Since: after(0), Severity: warning, Suppression: held(2, 3*time.Minute, 5*time.Minute),
-			Entries: 2, Notification: "outbreak-1",
-		}, false},
+		"the status was not stored": {nil, log, v1alpha1.ChannelSuppression{
+			Channel: "mail", Since: after(0), Until: after(time.Hour), Limit: 2, Severity: warning,
+			Suppression: held(3, 3*time.Minute, 7*time.Minute), Entries: 3, Notification: "outbreak-1",
+		}},
+		"the log has lost its entries": {[]v1alpha1.ChannelSuppression{told}, nil, v1alpha1.ChannelSuppression{
+			Channel: "mail", Since: after(0), Until: after(time.Hour), Limit: 2, Severity: critical,
+			Suppression: held(2, 2*time.Minute, 4*time.Minute), Entries: 0, Notification: "outbreak-1",
+		}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			condition := &v1alpha1.NotificationCondition{}
 			condition.Name, condition.UID, condition.Status.Suppressed = "outbreak", "a", tc.status
-			l := &limit.Ledger{Interval: limit.Interval{Since: t0.Add(tc.interval), Used: 2}}
-			l.Restore(condition, "mail", log)
-			check(t, "status", l.Describe("a", "mail"), tc.want)
-			check(t, "pending", l.Pending(), tc.pending)
+			l := &limit.Ledger{}
+			l.Take(two, t0.Add(2*time.Hour)) // somebody was faster: the next interval has begun
+			l.Restore(condition, "mail", tc.log)
+			check(t, "status", l.Describe("a", "mail"), []v1alpha1.ChannelSuppression{tc.want})
+			check(t, "pending", l.Pending(), true)
+			digest, _ := l.Due(&two, t0.Add(3*time.Hour))
+			check(t, "digest", digest.Suppressed, tc.want.Count)
 		})
 	}
 }

@@ -63,8 +63,8 @@ type exchange struct {
 
 // read takes a message apart. Its error is an *Error.
 func (r *Resolver) read(m *dns.Msg, q question) (answer, error) {
-	if m.Rcode != dns.RcodeSuccess && m.Rcode != dns.RcodeNameError {
-		return answer{}, r.refusal(m, q)
+	if !isAnswer(m) {
+		return answer{}, refusal(m, q)
 	}
 	a := answer{name: q.name, nonexistent: m.Rcode == dns.RcodeNameError, authenticated: r.named && m.AuthenticatedData}
 	ttl, err := a.follow(m.Answer)
@@ -86,7 +86,7 @@ func (r *Resolver) read(m *dns.Msg, q question) (answer, error) {
 }
 
 // refusal is why a message holds no answer.
-func (r *Resolver) refusal(m *dns.Msg, q question) *Error {
+func refusal(m *dns.Msg, q question) *Error {
 	said := dns.RcodeToString[m.Rcode]
 	if said == "" {
 		said = fmt.Sprintf("code %d", m.Rcode)
@@ -104,20 +104,21 @@ func (r *Resolver) refusal(m *dns.Msg, q question) *Error {
 		// RFC 8914, 4.7 to 4.13.
 		bogus := extended.InfoCode >= dns.ExtendedErrorCodeDNSBogus && extended.InfoCode <= dns.ExtendedErrorCodeNSECMissing
 		if bogus && m.Rcode == dns.RcodeServerFailure {
-			refused.Reason, refused.final = Bogus, true
+			refused.Reason = Bogus
 			break
 		}
 	}
 	refused.Message = fmt.Sprintf("the resolver answers its %s question with %s", dns.TypeToString[q.kind], said)
-	switch {
-	case refused.Reason == Bogus:
-		refused.Message = "DNSSEC: the answer is bogus; " + refused.Message
-	case m.Rcode == dns.RcodeServerFailure && r.require:
-		refused.Reason = Bogus
-		refused.Message = "DNSSEC: the answer may be bogus; " + refused.Message
+	if refused.Reason == Bogus {
+		refused.Message = bogusAnswer + refused.Message
 	}
 	return refused
 }
+
+const bogusAnswer = "DNSSEC: the answer is bogus; "
+
+// isAnswer says whether a message tells of records, or of there being none.
+func isAnswer(m *dns.Msg) bool { return m.Rcode == dns.RcodeSuccess || m.Rcode == dns.RcodeNameError }
 
 func options(m *dns.Msg) []dns.EDNS0 {
 	if opt := m.IsEdns0(); opt != nil {

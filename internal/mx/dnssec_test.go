@@ -32,6 +32,9 @@ func signed(changes zone) zone {
 
 func unsigned(lines ...string) reply { return reply{records: lines, unsigned: true} }
 
+// bogus is an answer of a resolver that does not say why it refuses it (unbound's default).
+func bogus(lines ...string) reply { return reply{records: lines, bogus: true} }
+
 func servfail(extended uint16) reply { return reply{rcode: dns.RcodeServerFailure, extended: extended} }
 
 func TestRequireDNSSEC(t *testing.T) {
@@ -50,8 +53,9 @@ func TestRequireDNSSEC(t *testing.T) {
 		"the address is not":                  {changes: zone{"mx.example.com A": unsigned("mx.example.com. A 192.0.2.1")}, want: mx.NotAuthenticated, message: "A question is not"},
 		"the TLSA record is not":              {changes: zone{tlsaOf + " TLSA": unsigned()}, want: mx.NotAuthenticated, message: "TLSA question is not"},
 		"the MX record is bogus":              {changes: zone{"example.com MX": servfail(dns.ExtendedErrorCodeSignatureExpired)}, want: mx.Bogus, message: `DNSSEC: the answer is bogus; the resolver answers its MX question with SERVFAIL, Signature Expired "no\x00 good"`},
-		"the MX record fails":                 {changes: zone{"example.com MX": servfail(0)}, want: mx.Bogus, message: "may be bogus"},
-		"the MX record fails for want of net": {changes: zone{"example.com MX": servfail(dns.ExtendedErrorCodeNetworkError)}, want: mx.Bogus, message: "Network Error"},
+		"the MX record fails":                 {changes: zone{"example.com MX": servfail(0)}, want: mx.Failed, message: "SERVFAIL"},
+		"the MX record fails for want of net": {changes: zone{"example.com MX": servfail(dns.ExtendedErrorCodeNetworkError)}, want: mx.Failed, message: "Network Error"},
+		"the MX record is bogus, unsaid":      {changes: zone{"example.com MX": bogus("example.com. MX 10 mx.example.com.")}, want: mx.Bogus, message: "DNSSEC: the answer is bogus"},
 		"the address is bogus":                {changes: zone{"mx.example.com AAAA": servfail(dns.ExtendedErrorCodeDNSBogus)}, want: mx.Bogus},
 		"the TLSA record is bogus":            {changes: zone{tlsaOf + " TLSA": servfail(dns.ExtendedErrorCodeDNSBogus)}, want: mx.Bogus},
 		"the resolver refuses":                {changes: zone{"example.com MX": {rcode: dns.RcodeRefused}}, want: mx.Failed},
@@ -82,6 +86,85 @@ func TestBogusNeverFallsBack(t *testing.T) {
 				t.Errorf("asked %v, want nothing after the MX record was bogus", got)
 			}
 		})
+	}
+}
+
+// A resolver that does not tell why it fails is asked for the answer unchecked: if it has one, that was bogus.
+func TestBogusThatIsNotCalledSoNeverFallsBack(t *testing.T) {
+	t.Parallel()
+	for name, tc := range map[string]struct {
+		first reply
+		want  mx.Reason
+		// asked is how often the first resolver was.
+		asked int
+	}{
+		"there is an answer":             {bogus("example.com. MX 10 mx.example.com."), mx.Bogus, 2},
+		"there is no such record":        {bogus(), mx.Bogus, 2},
+		"there is none, checked or not":  {servfail(0), "", 2},
+		"it fails, and blames the net":   {servfail(dns.ExtendedErrorCodeNetworkError), "", 2},
+		"it refuses, checked or not":     {reply{rcode: dns.RcodeRefused}, "", 1},
+		"it has said that it is bogus":   {servfail(dns.ExtendedErrorCodeDNSBogus), mx.Bogus, 1},
+		"it names an error of the cache": {reply{rcode: dns.RcodeServerFailure, extended: dns.ExtendedErrorCodeCachedError}, "", 2},
+	} {
+		for _, change := range []func(*mx.Options){nil, requireDNSSEC} {
+			t.Run(fmt.Sprintf("%s, required %t", name, change != nil), func(t *testing.T) {
+				t.Parallel()
+				strict := startResolver(t, true, zone{"example.com MX": tc.first})
+				second := startResolver(t, true, signed(nil))
+				hosts, err := newResolver(t, change, strict, second).Lookup(t.Context(), "example.com", 25)
+				if reason(err) != tc.want {
+					t.Errorf("Lookup() = %v, %v; want %q", hosts, err, tc.want)
+				}
+				if got := strict.count("example.com MX"); got != tc.asked {
+					t.Errorf("the first was asked %d times, want %d", got, tc.asked)
+				}
+				if asked := len(second.questions()) > 0; asked == (tc.want == mx.Bogus) {
+					t.Errorf("the second was asked: %t", asked)
+				}
+			})
+		}
+	}
+}
+
+func TestAForgedHostIsNotUsedAndTheOthersAre(t *testing.T) {
+	t.Parallel()
+	const forged = "mx.example.com"
+	for name, changes := range map[string]zone{
+		"its address":     {"mx.example.com A": bogus("mx.example.com. A 192.0.2.66")},
+		"its TLSA record": {tlsaOf + " TLSA": bogus(tlsaOf + ". TLSA 3 1 1 " + digest)},
+	} {
+		for _, others := range []bool{true, false} {
+			t.Run(fmt.Sprintf("%s, there are others: %t", name, others), func(t *testing.T) {
+				t.Parallel()
+				z := signed(changes)
+				if others {
+					z["example.com MX"] = records("example.com. MX 10 mx.example.com.", "example.com. MX 20 last.example.com.")
+				} else {
+					z["example.com MX"] = records("example.com. MX 5 down.example.com.", "example.com. MX 10 mx.example.com.")
+					z["down.example.com A"] = servfail(0)
+				}
+				z["last.example.com A"] = records("last.example.com. A 192.0.2.9")
+				hosts, err := newResolver(t, nil, startResolver(t, true, z)).Lookup(t.Context(), "example.com", 25)
+				if !others {
+					if reason(err) != mx.Bogus {
+						t.Errorf("Lookup() = %v, %v; want Bogus, as forgery comes before all else", hosts, err)
+					}
+					return
+				}
+				if err != nil || len(hosts) != 2 || hosts[0].Name != forged || reason(hosts[0].Err) != mx.Bogus || hosts[1].Err != nil {
+					t.Errorf("Lookup() = %+v, %v; want the first to be forged and the second to be of use", hosts, err)
+				}
+			})
+		}
+	}
+}
+
+func TestTheClustersResolversAreNotAskedForUncheckedAnswers(t *testing.T) {
+	t.Parallel()
+	r := startResolver(t, true, zone{"example.com MX": bogus("example.com. MX 10 mx.example.com.")})
+	resolver := newResolver(t, nil, r).Unnamed()
+	if hosts, err := resolver.Lookup(t.Context(), "example.com", 25); reason(err) != mx.Failed || r.count("example.com MX") != 1 {
+		t.Errorf("Lookup() = %v, %v after %d questions", hosts, err, r.count("example.com MX"))
 	}
 }
 

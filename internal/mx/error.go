@@ -12,7 +12,7 @@ const (
 	NotFound Reason = "NotFound"
 	// NullMX: the domain says that it takes no mail (RFC 7505).
 	NullMX Reason = "NullMX"
-	// Bogus: a resolver refused the answer because its DNSSEC signatures are wrong, or may have done so.
+	// Bogus: a resolver refused the answer because its DNSSEC signatures are wrong. No other is asked.
 	Bogus Reason = "Bogus"
 	// NotAuthenticated: the answer is not protected by DNSSEC, which is required.
 	NotAuthenticated Reason = "NotAuthenticated"
@@ -29,9 +29,6 @@ type Error struct {
 	Domain string
 	// Message says more, for people. What comes from a resolver is bounded and printable in it.
 	Message string
-
-	// final: no other resolver is asked.
-	final bool
 }
 
 // Error implements error.
@@ -50,7 +47,7 @@ func (e *Error) Temporary() bool {
 
 // graver is the error to tell of two, of which the first may be nil: forged answers come before all else.
 func graver(a, b *Error) *Error {
-	if a == nil || b.Reason == Bogus && !a.final {
+	if a == nil || a.Reason != Bogus && b.Reason == Bogus {
 		return b
 	}
 	return a

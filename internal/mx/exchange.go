@@ -61,7 +61,7 @@ func (l *lookup) askServers(ctx context.Context, q question) (answer, *Error) {
 			return a, nil
 		}
 		failure = graver(failure, l.failed(server, q, err))
-		if failure.final || ctx.Err() != nil {
+		if failure.Reason == Bogus || ctx.Err() != nil {
 			break
 		}
 		if isTimeout(err) && turn < n {
@@ -79,23 +79,38 @@ func (l *lookup) failed(server int, q question, err error) *Error {
 	return &Error{Reason: Failed, Domain: q.name, Message: unanswered(l.servers[server], err)}
 }
 
-// askServer asks one server by UDP and, when the answer does not fit, by TCP.
+// askServer asks one server. Not all say why they fail (unbound does not unless told to): if one that was named has an answer
+// as long as nobody checks it, then that answer is bogus (RFC 4035, 3.2.2).
 func (l *lookup) askServer(ctx context.Context, server string, q question) (answer, error) {
+	reply, err := l.exchange(ctx, server, q, false)
+	if err != nil {
+		return answer{}, err
+	}
+	a, err := l.read(reply, q)
+	refused, ok := errors.AsType[*Error](err)
+	if !ok || reply.Rcode != dns.RcodeServerFailure || refused.Reason == Bogus || !l.named {
+		return a, err
+	}
+	if unchecked, err := l.exchange(ctx, server, q, true); err == nil && isAnswer(unchecked) {
+		refused.Reason, refused.Message = Bogus, bogusAnswer+refused.Message+", and has one that is not checked"
+	}
+	return answer{}, refused
+}
+
+// exchange asks one server by UDP and, when the answer does not fit, by TCP.
+func (l *lookup) exchange(ctx context.Context, server string, q question, unchecked bool) (*dns.Msg, error) {
 	// Two tries leave time for the questions that follow, and so do many servers.
 	ctx, cancel := context.WithTimeout(ctx, l.timeout/time.Duration(len(l.servers)+3))
 	defer cancel()
 	m := new(dns.Msg)
 	m.SetQuestion(dns.Fqdn(q.name), q.kind)
 	m.SetEdns0(udpSize, l.named)
-	m.AuthenticatedData = l.named
+	m.AuthenticatedData, m.CheckingDisabled = l.named, unchecked
 	reply, err := roundTrip(ctx, "udp", server, m)
 	if err == nil && reply.Truncated {
 		reply, err = roundTrip(ctx, "tcp", server, m)
 	}
-	if err != nil {
-		return answer{}, err
-	}
-	return l.read(reply, q)
+	return reply, err
 }
 
 // roundTrip sends a question and waits for what answers it. By UDP anybody may send something under the server's address:

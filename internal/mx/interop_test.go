@@ -52,9 +52,11 @@ var tampered = map[string]map[string]string{
 // TestUnboundAndBIND looks up what BIND serves and Unbound validates.
 func TestUnboundAndBIND(t *testing.T) {
 	t.Parallel()
-	validating, authoritative := startUnboundAndBIND(t)
+	validating, silent, authoritative := startUnboundAndBIND(t)
 	require := newResolver(t, requireDNSSEC, validating)
 	advise := newResolver(t, nil, validating)
+	// Of an unbound as it is by default, which does not say that an answer is bogus: the next one would have it.
+	unsaid := newResolver(t, nil, silent, authoritative)
 	unvalidated := newResolver(t, requireDNSSEC, authoritative)
 
 	full := func(zone string, authenticated bool) []mx.Host {
@@ -76,6 +78,9 @@ func TestUnboundAndBIND(t *testing.T) {
 		"unsigned":                     {advise, "unsigned.example", full("unsigned.example", false), ""},
 		"unsigned, required":           {require, "unsigned.example", nil, mx.NotAuthenticated},
 		"broken":                       {advise, "broken.example", nil, mx.Bogus},
+		"broken, and nobody says so":   {unsaid, "broken.example", nil, mx.Bogus},
+		"signed, and nobody says so":   {unsaid, "signed.example", full("signed.example", true), ""},
+		"forged, and nobody says so":   {unsaid, "hosts.signed.example", []mx.Host{failedHost("forged.signed.example", mx.Bogus), failedHost("untold.signed.example", mx.Bogus), alias}, ""},
 		"broken, required":             {require, "broken.example", nil, mx.Bogus},
 		"null MX":                      {require, "null.signed.example", nil, mx.NullMX},
 		"null MX, unsigned, required":  {require, "null.unsigned.example", nil, mx.NotAuthenticated},
@@ -101,28 +106,29 @@ func TestUnboundAndBIND(t *testing.T) {
 	}
 }
 
-func startUnboundAndBIND(t *testing.T) (validating, authoritative *resolver) {
+// startUnboundAndBIND starts two Unbounds, of which the second does not tell why it refuses an answer, and a BIND.
+func startUnboundAndBIND(t *testing.T) (validating, silent, authoritative *resolver) {
 	t.Helper()
 	dir := t.TempDir()
-	bindPort, unboundPort := freePort(t), freePort(t)
+	bindPort, unboundPort, silentPort := freePort(t), freePort(t), freePort(t)
 	var named, unbound strings.Builder
 	fmt.Fprintf(&named, `options { directory %q; listen-on port %d { 127.0.0.1; }; listen-on-v6 { none; }; recursion no;
 pid-file "named.pid"; session-keyfile "session.key"; dnssec-validation no; };
 controls {};
 `, dir, bindPort)
 	fmt.Fprintf(&unbound, `server:
- interface: 127.0.0.1@%d
+ interface: 127.0.0.1@{PORT}
  username: ""
  chroot: ""
  directory: %q
- pidfile: "unbound.pid"
+ pidfile: ""
  use-syslog: no
  do-daemonize: no
  do-ip6: no
  do-not-query-localhost: no
  module-config: "validator iterator"
- ede: yes
-`, unboundPort, dir)
+ ede: {EDE}
+`, dir)
 	var stubs strings.Builder
 	for _, zone := range []string{"signed.example", "unsigned.example", "broken.example"} {
 		file := writeZone(t, dir, zone)
@@ -136,8 +142,11 @@ controls {};
 	}
 	unbound.WriteString(stubs.String() + "remote-control:\n control-enable: no\n")
 	start(t, bindPort, "named", "-g", "-n", "1", "-c", write(t, dir, "named.conf", named.String()))
-	start(t, unboundPort, "unbound", "-d", "-c", write(t, dir, "unbound.conf", unbound.String()))
-	return &resolver{address: local(unboundPort)}, &resolver{address: local(bindPort)}
+	for port, ede := range map[int]string{unboundPort: "yes", silentPort: "no"} {
+		text := strings.NewReplacer("{PORT}", strconv.Itoa(port), "{EDE}", ede).Replace(unbound.String())
+		start(t, port, "unbound", "-d", "-c", write(t, dir, "unbound-"+ede+".conf", text))
+	}
+	return &resolver{address: local(unboundPort)}, &resolver{address: local(silentPort)}, &resolver{address: local(bindPort)}
 }
 
 func writeZone(t *testing.T, dir, zone string) string {

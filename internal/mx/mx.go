@@ -217,11 +217,12 @@ func (l *lookup) targets(answer answer) ([]string, *Error) {
 	return targets, nil
 }
 
-// noneUsable is the error of the first host that may be usable later, or else of the first.
+// noneUsable is the error of the first host that somebody forged, or else that may be usable later, or else of the first.
 func (l *lookup) noneUsable(hosts []Host) error {
 	var worst *Error
 	for _, h := range hosts {
-		if e, ok := errors.AsType[*Error](h.Err); ok && (worst == nil || !worst.Temporary() && e.Temporary()) {
+		e, ok := errors.AsType[*Error](h.Err)
+		if ok && (worst == nil || graver(worst, e) == e || !worst.Temporary() && e.Temporary()) {
 			worst = e
 		}
 	}

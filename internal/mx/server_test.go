@@ -28,6 +28,8 @@ type reply struct {
 	unsigned bool
 	// extended is an Extended DNS Error; 0 for none.
 	extended uint16
+	// bogus answers fail unless the question says that nobody is to check them (the CD bit).
+	bogus bool
 	// byTCP: by UDP it says only that the answer does not fit.
 	byTCP bool
 	// hangs: it says nothing.
@@ -109,6 +111,9 @@ func (r *resolver) answer(q *dns.Msg) (*dns.Msg, reply) {
 	key := strings.ToLower(strings.TrimSuffix(q.Question[0].Name, ".")) + " " + dns.TypeToString[q.Question[0].Qtype]
 	r.asked[key]++
 	answer, ok := r.zone[key]
+	if answer.bogus && !q.CheckingDisabled {
+		answer = reply{rcode: dns.RcodeServerFailure}
+	}
 	if !ok && !r.exists(strings.Fields(key)[0]) {
 		answer.rcode = dns.RcodeNameError
 	}

@@ -31,7 +31,7 @@ func TestAnswersLast(t *testing.T) {
 		"there is none, and no SOA":          {reply{}, 0},
 		"no such domain: the SOA's minimum":  {reply{rcode: dns.RcodeNameError, authority: soa("900 SOA ns. root. 1 2 3 4 120")}, 2 * time.Minute},
 		"null MX":                            {records("example.com. 300 MX 0 ."), 300 * time.Second},
-		"a failure":                          {reply{rcode: dns.RcodeServerFailure, authority: soa("900 SOA ns. root. 1 2 3 4 120")}, 0},
+		"a failure":                          {reply{rcode: dns.RcodeRefused, authority: soa("900 SOA ns. root. 1 2 3 4 120")}, 0},
 		"bogus":                              {servfail(dns.ExtendedErrorCodeDNSBogus), 0},
 		"not authenticated":                  {unsigned("example.com. 300 MX 10 mx.example.com."), 0},
 	} {

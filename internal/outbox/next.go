@@ -55,12 +55,13 @@ type Decision struct {
 	Message string
 }
 
-// Next decides about a delivery that was decided on at the given time. The channel is nil when it does not exist.
-func Next(d v1alpha1.DeliveryStatus, channel *v1alpha1.NotificationChannel, since, now time.Time) Decision {
+// Next decides about a delivery that was decided on at the given time. The channel is nil when it does not exist; fallback says
+// that another stands by for it.
+func Next(d v1alpha1.DeliveryStatus, channel *v1alpha1.NotificationChannel, fallback bool, since, now time.Time) Decision {
 	if Final(d.State) {
 		return Decision{Verb: Done}
 	}
-	end := End(channel, since)
+	end := End(channel, fallback, since)
 	if !now.Before(end) {
 		return Decision{Verb: Expire, Reason: ReasonExpired, Message: expiredMessage(d, end.Sub(since))}
 	}
@@ -103,22 +104,15 @@ func expiredMessage(d v1alpha1.DeliveryStatus, after time.Duration) string {
 }
 
 // End is when the time of a delivery is over that was decided on at the given time.
-func End(channel *v1alpha1.NotificationChannel, since time.Time) time.Time {
-	return since.Add(patience(channel))
-}
-
-func patience(channel *v1alpha1.NotificationChannel) time.Duration {
-	if channel == nil {
-		return DefaultFor
+func End(channel *v1alpha1.NotificationChannel, fallback bool, since time.Time) time.Time {
+	unset := DefaultFor
+	if fallback {
+		unset = DefaultForFallback
 	}
-	fallback := DefaultFor
-	if channel.Spec.FallbackRef != nil {
-		fallback = DefaultForFallback
+	if channel == nil || channel.Spec.Retry == nil {
+		return since.Add(unset)
 	}
-	if channel.Spec.Retry == nil {
-		return fallback
-	}
-	return durationOr(channel.Spec.Retry.For, fallback)
+	return since.Add(durationOr(channel.Spec.Retry.For, unset))
 }
 
 func durationOr(d v1alpha1.Duration, fallback time.Duration) time.Duration {

@@ -154,7 +154,7 @@ func TestNext(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			check(t, "decision", outbox.Next(tc.delivery, tc.channel, t0, t0.Add(tc.now)), tc.want)
+			check(t, "decision", outbox.Next(tc.delivery, tc.channel, false, t0, t0.Add(tc.now)), tc.want)
 		})
 	}
 }

@@ -61,7 +61,7 @@ func (l *life) failIf(is bool, format string, args ...any) {
 // step is one decision, and what comes of it.
 func (l *life) step() {
 	channel := someChannel(l.r)
-	decision := outbox.Next(l.d, channel, t0, l.now)
+	decision := outbox.Next(l.d, channel, false, t0, l.now)
 	l.story = append(l.story, fmt.Sprintf("%s %s: %s", l.now.Sub(t0).Round(time.Second), describe(l.d), decision.Verb))
 	switch decision.Verb {
 	case outbox.Send:
@@ -99,7 +99,7 @@ func (l *life) rest() {
 	l.failIf(l.d.FinishedTime == nil || l.d.NextAttemptTime != nil,
 		"final, but finished at %v and tried again at %v", l.d.FinishedTime, l.d.NextAttemptTime)
 	for range 10 {
-		decision := outbox.Next(l.d, someChannel(l.r), t0, l.now)
+		decision := outbox.Next(l.d, someChannel(l.r), false, t0, l.now)
 		l.failIf(decision != outbox.Decision{Verb: outbox.Done}, "final, but %+v", decision)
 		l.now = l.now.Add(time.Hour)
 	}

@@ -110,10 +110,10 @@ func replaced(spec *v1alpha1.NotificationSpec, deliveries []v1alpha1.DeliverySta
 		if !slices.Contains(d.FallbackFor, channel) {
 			continue
 		}
-		switch Find(deliveries, d.Channel).State {
-		case v1alpha1.DeliveryDelivered, v1alpha1.DeliveryPartlyDelivered:
+		switch status := Find(deliveries, d.Channel); {
+		case status.State == v1alpha1.DeliveryDelivered, status.State == v1alpha1.DeliveryPartlyDelivered:
 			return true
-		case v1alpha1.DeliveryFailed:
+		case status.State == v1alpha1.DeliveryFailed, refusedPlace(status):
 			return replaced(spec, deliveries, d.Channel)
 		}
 	}

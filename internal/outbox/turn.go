@@ -4,6 +4,7 @@ package outbox
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -36,7 +37,7 @@ func Turn(n *v1alpha1.Notification, d v1alpha1.DeliveryStatus) (Decision, time.T
 	since := n.CreationTimestamp.Time
 	switch {
 	case limit.Suppressed(planned.Limit):
-		return suppress(planned.Limit), since
+		return suppress(n.Spec.Type, planned.Limit), since
 	case Final(d.State):
 		return Decision{Verb: Done}, since
 	case len(planned.FallbackFor) == 0:
@@ -46,7 +47,7 @@ func Turn(n *v1alpha1.Notification, d v1alpha1.DeliveryStatus) (Decision, time.T
 	var failed time.Time
 	for _, channel := range planned.FallbackFor {
 		switch first := Find(n.Status.Deliveries, channel); {
-		case first.State == v1alpha1.DeliveryFailed:
+		case first.State == v1alpha1.DeliveryFailed, refusedPlace(first):
 			if ended := first.FinishedTime; ended != nil && (failed.IsZero() || ended.Time.Before(failed)) {
 				failed = ended.Time
 			}
@@ -66,10 +67,24 @@ func Turn(n *v1alpha1.Notification, d v1alpha1.DeliveryStatus) (Decision, time.T
 	}
 }
 
-func suppress(place *v1alpha1.LimitPlace) Decision {
-	return Decision{Verb: Suppress, Reason: ReasonLimitReached, Message: fmt.Sprintf(
-		"the channel's limit of %d in %s is used up until %s; a digest will sum up what it holds back",
-		place.Count, v1alpha1.FormatDuration(place.Until.Sub(place.Since.Time)), place.Until.UTC().Format(time.RFC3339))}
+func suppress(kind string, place *v1alpha1.LimitPlace) Decision {
+	then := "a digest will sum up what it holds back"
+	if kind == v1alpha1.NotificationTypeTest {
+		then = "a test counts as any other notification: try again then"
+	}
+	return Decision{Verb: Suppress, Reason: ReasonLimitReached, Message: fmt.Sprintf("the channel's limit of %d in %s is used up "+
+		"until %s; %s", place.Count, v1alpha1.FormatDuration(place.Until.Sub(place.Since.Time)),
+		place.Until.UTC().Format(time.RFC3339), then)}
+}
+
+// refusedPlace says whether a delivery found no place in its channel's limit when it was to be sent: a fallback that was needed.
+func refusedPlace(d v1alpha1.DeliveryStatus) bool {
+	return d.State == v1alpha1.DeliverySuppressed && limit.Suppressed(d.Limit)
+}
+
+// HasFallback says whether another channel stands by for this one.
+func HasFallback(spec *v1alpha1.NotificationSpec, channel string) bool {
+	return slices.ContainsFunc(spec.Deliveries, func(d v1alpha1.Delivery) bool { return slices.Contains(d.FallbackFor, channel) })
 }
 
 // Planned is what a notification is to send through a channel; of one that names no deliveries, nothing but the channel.
@@ -83,16 +98,16 @@ func Planned(spec *v1alpha1.NotificationSpec, channel string) v1alpha1.Delivery 
 }
 
 // Limits says whether a delivery takes its place in the channel's limit only now: a test, or a fallback. Others took it when
-// the notification was decided.
+// the notification was decided. A digest takes none.
 func Limits(n *v1alpha1.Notification, d v1alpha1.DeliveryStatus) bool {
-	return d.Limit == nil && d.AttemptCount == 0 &&
+	return d.Limit == nil && d.AttemptCount == 0 && n.Spec.Digest == nil &&
 		(n.Spec.Type == v1alpha1.NotificationTypeTest || len(Planned(&n.Spec, d.Channel).FallbackFor) > 0)
 }
 
 // Refused records that a delivery found no place in the channel's limit.
-func Refused(d v1alpha1.DeliveryStatus, place *v1alpha1.LimitPlace, now time.Time) v1alpha1.DeliveryStatus {
+func Refused(d v1alpha1.DeliveryStatus, kind string, place *v1alpha1.LimitPlace, now time.Time) v1alpha1.DeliveryStatus {
 	d.Limit = place
-	return Suppressed(d, suppress(place), nil, now)
+	return Suppressed(d, suppress(kind, place), nil, now)
 }
 
 // Suppressed records that the channel's limit holds a delivery back, with others, if it speaks for them.

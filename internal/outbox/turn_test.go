@@ -127,8 +127,23 @@ func TestLimits(t *testing.T) {
 	check(t, "a test", outbox.Limits(test, outbox.Find(nil, "mail")), true)
 	check(t, "one that has its place", outbox.Limits(n, v1alpha1.DeliveryStatus{Channel: "sms", Limit: &v1alpha1.LimitPlace{}}), false)
 	check(t, "one that was tried", outbox.Limits(test, v1alpha1.DeliveryStatus{Channel: "mail", AttemptCount: 1}), false)
-	refused := outbox.Refused(outbox.Find(nil, "sms"), &v1alpha1.LimitPlace{Since: metav1.NewTime(t0), Until: *after(time.Hour)}, t0)
+	digest := told(states{"mail": failed})
+	digest.Spec.Digest = &v1alpha1.Digest{}
+	check(t, "a digest through a fallback", outbox.Limits(digest, outbox.Find(nil, "sms")), false)
+
+	place := &v1alpha1.LimitPlace{Since: metav1.NewTime(t0), Until: *after(time.Hour), Count: 1}
+	refused := outbox.Refused(outbox.Find(nil, "sms"), n.Spec.Type, place, t0)
 	check(t, "refused", refused.State, suppressed)
+	tried := outbox.Refused(outbox.Find(nil, "mail"), test.Spec.Type, place, t0)
+	check(t, "what a test says", tried.Message,
+		"the channel's limit of 1 in 1h is used up until 2026-11-22T09:00:00Z; a test counts as any other notification: try again then")
+	n.Status.Deliveries = outbox.Put(n.Status.Deliveries, refused)
+	decision, since := outbox.Turn(n, outbox.Find(n.Status.Deliveries, "pager"))
+	check(t, "the fallback of a fallback that had no place", decision, outbox.Decision{})
+	check(t, "since", since, t0)
+	n.Status.Deliveries = outbox.Put(n.Status.Deliveries, v1alpha1.DeliveryStatus{Channel: "pager", State: delivered})
+	n.Status.Deliveries = outbox.Put(n.Status.Deliveries, v1alpha1.DeliveryStatus{Channel: "chat", State: delivered})
+	check(t, "outcome", outbox.Summarize(&n.Spec, n.Status.Deliveries).Reason, "Delivered")
 }
 
 // TestSummaryWithFallbacks: what a fallback delivers is delivered.
@@ -157,13 +172,21 @@ func TestSummaryWithFallbacks(t *testing.T) {
 	}
 }
 
-// TestPatienceWithFallback: a channel that has a fallback is tried for a quarter of an hour, if it does not say.
+// TestPatienceWithFallback: a channel for which another stands by is tried for a quarter of an hour, if it does not say, also
+// if it does not exist.
 func TestPatienceWithFallback(t *testing.T) {
 	t.Parallel()
-	channel := but(func(c *v1alpha1.NotificationChannel) { c.Spec.FallbackRef = &v1alpha1.ChannelReference{Name: "sms"} })
+	n := told(nil)
+	check(t, "mail has a fallback", outbox.HasFallback(&n.Spec, "mail"), true)
+	check(t, "the pager has none", outbox.HasFallback(&n.Spec, "pager"), false)
 	d := v1alpha1.DeliveryStatus{State: waiting}
-	check(t, "before", outbox.Next(d, channel, t0, t0.Add(15*time.Minute-1)).Verb, outbox.Send)
-	check(t, "then", outbox.Next(d, channel, t0, t0.Add(15*time.Minute)).Verb, outbox.Expire)
-	channel.Spec.Retry = &v1alpha1.RetryPolicy{For: "2h"}
-	check(t, "as it says", outbox.Next(d, channel, t0, t0.Add(time.Hour)).Verb, outbox.Send)
+	for name, channel := range map[string]*v1alpha1.NotificationChannel{"ready": ready(), "none": nil} {
+		before := outbox.Next(d, channel, true, t0, t0.Add(15*time.Minute-1)).Verb
+		if before != outbox.Send && before != outbox.Hold {
+			t.Errorf("%s: %s before its time is over", name, before)
+		}
+		check(t, name, outbox.Next(d, channel, true, t0, t0.Add(15*time.Minute)).Verb, outbox.Expire)
+	}
+	patient := but(func(c *v1alpha1.NotificationChannel) { c.Spec.Retry = &v1alpha1.RetryPolicy{For: "2h"} })
+	check(t, "as it says", outbox.Next(d, patient, true, t0, t0.Add(time.Hour)).Verb, outbox.Send)
 }

@@ -17,6 +17,9 @@ type Stage int
 const (
 	// Finished objects have done what they are for: an event was evaluated, a notification has no delivery under way.
 	Finished Stage = iota
+	// Unarchived objects are finished and wait to be archived. They never go by age, and by number only when nothing else is
+	// left and there are twice too many.
+	Unarchived
 	// Unfinished objects have not. They never go by age, and by number only when nothing else is left.
 	Unfinished
 )

@@ -92,7 +92,7 @@ func (p Policy) thin(groups []Group, before Verb, now time.Time) Decision {
 	}
 	far := p.FarOver(number, bytes)
 	first, found := goesFirst(groups, reason, now)
-	if !found || first.Stage == Unfinished && !far {
+	if !found || first.Stage == Unfinished && !far || first.Stage == Unarchived && !p.TwiceOver(number, bytes) {
 		return Decision{Verb: Keep}
 	}
 	excess := number - p.Limit
@@ -116,10 +116,15 @@ func (p Policy) FarOver(number int, bytes int64) bool {
 	return number > p.Limit+p.Limit/10 || p.MemoryLimit > 0 && bytes > p.MemoryLimit+p.MemoryLimit/10
 }
 
-// batch is how many of a group go at once when that many are too many. What is not finished goes one after the other, as it
-// goes only while there are far too many.
+// TwiceOver says whether that many are twice too many.
+func (p Policy) TwiceOver(number int, bytes int64) bool {
+	return number > 2*p.Limit || p.MemoryLimit > 0 && bytes > 2*p.MemoryLimit
+}
+
+// batch is how many of a group go at once when that many are too many. What is not finished, or not archived, goes one after
+// the other, as it goes only while there are far too many.
 func (p Policy) batch(g Group, excess int) int {
-	if g.Stage == Unfinished {
+	if g.Stage != Finished {
 		return 1
 	}
 	return max(1, min(excess, p.Batch, g.Number))

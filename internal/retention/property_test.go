@@ -44,6 +44,10 @@ func (h *heap) farTooMany() bool {
 	return 10*len(h.items) > 11*h.policy.Limit || 10*h.bytes() > 11*h.policy.MemoryLimit
 }
 
+func (h *heap) twiceTooMany() bool {
+	return len(h.items) > 2*h.policy.Limit || h.bytes() > 2*h.policy.MemoryLimit
+}
+
 // holds is how much of a severity a namespace holds.
 func (h *heap) holds(like retention.Item, by retention.Reason) int64 {
 	var sum int64
@@ -91,22 +95,25 @@ func (h *heap) wrong(gone retention.Item, d retention.Decision, now time.Time) s
 			return "goes, not finished, before one that is finished"
 		}
 	}
-	if gone.Stage == retention.Unfinished && !h.farTooMany() {
+	switch {
+	case gone.Stage == retention.Unfinished && !h.farTooMany():
 		return "goes, not finished, although there are not far too many"
+	case gone.Stage == retention.Unarchived && !h.twiceTooMany():
+		return "goes, not archived, although there are not twice too many"
 	}
 	return ""
 }
 
-// waits says whether what goes first is not finished: of some severity and namespace that goes first, for either reason,
-// nothing is.
-func (h *heap) waits() bool {
+// waits says whether what goes first is not as far as one of these stages: of some severity and namespace that goes first,
+// for either reason, nothing is further.
+func (h *heap) waits(of ...retention.Stage) bool {
 	for _, by := range []retention.Reason{retention.Number, retention.Memory} {
 		first := slices.MinFunc(h.items, func(a, b retention.Item) int {
 			return cmp.Or(cmp.Compare(a.Severity.Number(), b.Severity.Number()), cmp.Compare(h.holds(b, by), h.holds(a, by)))
 		})
 		most := h.holds(first, by)
 		for _, i := range h.items {
-			if i.Severity == first.Severity && h.holds(i, by) == most && !h.finishedIn(i) {
+			if i.Severity == first.Severity && h.holds(i, by) == most && slices.Contains(of, h.furthestIn(i)) {
 				return true
 			}
 		}
@@ -114,11 +121,15 @@ func (h *heap) waits() bool {
 	return false
 }
 
-// finishedIn says whether anything of the item's severity and namespace is finished.
-func (h *heap) finishedIn(like retention.Item) bool {
-	return slices.ContainsFunc(h.items, func(i retention.Item) bool {
-		return i.Severity == like.Severity && i.Namespace == like.Namespace && i.Stage == retention.Finished
-	})
+// furthestIn is how far the one is that is furthest, of the item's severity and namespace.
+func (h *heap) furthestIn(like retention.Item) retention.Stage {
+	furthest := like.Stage
+	for _, i := range h.items {
+		if i.Severity == like.Severity && i.Namespace == like.Namespace {
+			furthest = min(furthest, i.Stage)
+		}
+	}
+	return furthest
 }
 
 func (h *heap) remove(uid types.UID) {
@@ -200,7 +211,7 @@ func (g *game) play() {
 func (g *game) arrive(namespace string, severity v1alpha1.Severity) {
 	g.placed++
 	i := retention.Item{
-		Key: retention.Key{Namespace: namespace, Severity: severity, Stage: retention.Stage(g.r.IntN(2))},
+		Key: retention.Key{Namespace: namespace, Severity: severity, Stage: retention.Stage(g.r.IntN(3))},
 		UID: types.UID(fmt.Sprint(g.placed)), Place: g.placed, Created: g.now, Bytes: int64(1 + g.r.IntN(100)),
 	}
 	g.heap.items = append(g.heap.items, i)
@@ -248,9 +259,9 @@ func (g *game) finished(d retention.Decision) {
 		g.t.Fatalf("waits until %s, want %s", d.At, first)
 	case !first.IsZero() && !first.After(g.now):
 		g.t.Fatalf("one has reached its age and stays")
-	case g.heap.tooMany() && !first.IsZero() && !g.heap.waits():
+	case g.heap.tooMany() && !first.IsZero() && !g.heap.waits(retention.Unarchived, retention.Unfinished):
 		g.t.Fatalf("%d of %d bytes are too many, and stay", len(g.heap.items), g.heap.bytes())
-	case g.heap.farTooMany():
+	case g.heap.farTooMany() && (g.heap.twiceTooMany() || !g.heap.waits(retention.Unarchived)):
 		g.t.Fatalf("%d of %d bytes are far too many, and stay", len(g.heap.items), g.heap.bytes())
 	}
 }

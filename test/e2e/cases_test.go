@@ -96,7 +96,8 @@ func managersMayDoTheirWork(t *testing.T, _ *site) {
 
 func managers(t *testing.T) []corev1.Pod {
 	t.Helper()
-	pods, err := core.CoreV1().Pods(home).List(t.Context(), metav1.ListOptions{LabelSelector: "app.kubernetes.io/component=manager"})
+	all := metav1.ListOptions{LabelSelector: "app.kubernetes.io/component=manager"}
+	pods, err := core.CoreV1().Pods(home).List(t.Context(), all)
 	if err != nil || len(pods.Items) == 0 {
 		t.Fatalf("there are %d managers (%v)", len(pods.Items), err)
 	}

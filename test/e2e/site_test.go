@@ -71,7 +71,9 @@ func (s *site) withMail(t *testing.T) {
 				}},
 				VolumeMounts: []corev1.VolumeMount{{Name: "tmp", MountPath: "/tmp"}},
 			}},
-			Volumes:                       []corev1.Volume{{Name: "tmp", VolumeSource: corev1.VolumeSource{EmptyDir: &corev1.EmptyDirVolumeSource{}}}},
+			Volumes: []corev1.Volume{{
+				Name: "tmp", VolumeSource: corev1.VolumeSource{EmptyDir: &corev1.EmptyDirVolumeSource{}},
+			}},
 			TerminationGracePeriodSeconds: ptr.To(int64(0)),
 		},
 	}
@@ -187,7 +189,8 @@ func (s *site) runJob(t *testing.T, name string, pod corev1.PodSpec) {
 // output is what the pod of a Job has written.
 func (s *site) output(t *testing.T, job string) string {
 	t.Helper()
-	pods, err := core.CoreV1().Pods(s.namespace).List(t.Context(), metav1.ListOptions{LabelSelector: "batch.kubernetes.io/job-name=" + job})
+	ofJob := metav1.ListOptions{LabelSelector: "batch.kubernetes.io/job-name=" + job}
+	pods, err := core.CoreV1().Pods(s.namespace).List(t.Context(), ofJob)
 	if err != nil || len(pods.Items) != 1 {
 		t.Fatalf("the Job has %d pods (%v), want one", len(pods.Items), err)
 	}

@@ -90,6 +90,16 @@ func TestEditorCannotForgeTheLog(t *testing.T) {
 		n.Name = "any"
 		return editor.Status().Update(ctx, n)
 	})
+	for _, label := range []string{"tocsin.dev/day", "channel.tocsin.dev/mail"} {
+		forbidden(t, "labelling a test "+label, "metadata.labels may not be changed", func(ctx context.Context) error {
+			return editor.Create(ctx, &v1alpha1.Notification{
+				ObjectMeta: metav1.ObjectMeta{Namespace: ns, GenerateName: "test-", Labels: map[string]string{label: ""}},
+				Spec: v1alpha1.NotificationSpec{
+					Type: v1alpha1.NotificationTypeTest, ChannelRef: &v1alpha1.ChannelReference{Name: "mail"},
+				},
+			}, client.DryRunAll)
+		})
+	}
 	allowed(t, "testing a channel", func(ctx context.Context) error {
 		return editor.Create(ctx, &v1alpha1.Notification{
 			ObjectMeta: metav1.ObjectMeta{Namespace: ns, GenerateName: "test-"},

@@ -304,7 +304,7 @@ func TestATimeThatIsBroughtAlongIsNotTaken(t *testing.T) {
 	claim := func(fields string, set ...func(*metav1.ManagedFieldsEntry)) []metav1.ManagedFieldsEntry {
 		e := metav1.ManagedFieldsEntry{
 			Manager: "evil", Operation: metav1.ManagedFieldsOperationUpdate, APIVersion: "tocsin.dev/v1alpha1", Time: &future,
-			FieldsType: "FieldsV1", FieldsV1: &metav1.FieldsV1{Raw: []byte(fields)},
+			FieldsType: "FieldsV1", FieldsV1: metav1.NewFieldsV1(fields),
 		}
 		for _, s := range set {
 			s(&e)

@@ -39,7 +39,9 @@ func TestTheStrongestMechanismThatIsOfferedLogsIn(t *testing.T) {
 		"CRAM-MD5 alone, on TLS":                 {offered: all[1:2], encrypted: true, want: "CRAM-MD5"},
 		"PLAIN on an open connection":            {offered: []string{"LOGIN", "PLAIN"}, allow: true, want: "PLAIN"},
 		"NTLM where there is nothing else":       {offered: []string{"XOAUTH2", "NTLM"}, encrypted: true, want: "NTLM"},
-		"NTLM hides, PLAIN does not":             {offered: []string{"PLAIN", "NTLM"}, want: "NTLM"},
+		"NTLM lets guess, and may not":           {offered: []string{"PLAIN", "NTLM"}, wantReason: notify.ReasonPlainTextLoginRefused},
+		"NTLM alone lets guess":                  {offered: []string{"NTLM"}, wantReason: notify.ReasonPlainTextLoginRefused},
+		"NTLM before PLAIN where it may":         {offered: []string{"PLAIN", "NTLM"}, allow: true, want: "NTLM"},
 		"LOGIN on an open connection":            {offered: []string{"LOGIN"}, allow: true, want: "LOGIN"},
 	}
 	for name, tc := range tests {

@@ -196,6 +196,38 @@ func TestAnUnusableHostIsPassedOverAndTheNextDomainIsTried(t *testing.T) {
 	})
 }
 
+func TestAForgedDomainEndsTheAttempt(t *testing.T) {
+	t.Parallel()
+	forged := lookupFails(&mx.Error{Reason: mx.Bogus, Domain: "example.com", Message: "because"})
+	missing := lookupFails(&mx.Error{Reason: mx.NotAuthenticated, Domain: "example.com", Message: "because"})
+	for name, tc := range map[string]struct {
+		servers []string
+		answer  func(context.Context) ([]mx.Host, error)
+		want    notify.Reason
+	}{
+		"no other domain is tried":       {[]string{"example.com", "good.example"}, forged, notify.ReasonDNSSECBogus},
+		"no address is tried":            {[]string{"example.com", "192.0.2.1"}, forged, notify.ReasonDNSSECBogus},
+		"it counts more than who failed": {[]string{"192.0.2.2", "example.com", "good.example"}, forged, notify.ReasonDNSSECBogus},
+		"but not what came before":       {[]string{"good.example", "example.com"}, forged, notify.ReasonAccepted},
+		"nor does an unsigned one":       {[]string{"example.com", "good.example"}, missing, notify.ReasonAccepted},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				good := fakesmtp.NewScript(nil)
+				result := send(t, newSender(t, smtp.Config{
+					Servers: tc.servers, Timeout: stepTimeout, Dial: network{"192.0.2.1:25": good}.dial,
+					MX: zone{"example.com:25": tc.answer, "good.example:25": hosts(host("mx1.example", "192.0.2.1"))},
+				}), alert())
+				checkReason(t, result, tc.want)
+				if asked := good.Connections() > 0; asked != (tc.want == notify.ReasonAccepted) {
+					t.Errorf("the other was asked: %t", asked)
+				}
+			})
+		})
+	}
+}
+
 func TestLookingUpStopsAtOnce(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

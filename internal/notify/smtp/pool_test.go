@@ -240,6 +240,137 @@ func TestAnotherRevisionOfTheChannelClosesTheConnectionsOfTheOld(t *testing.T) {
 	})
 }
 
+// An attempt that began before the channel was changed, and goes on to another server afterwards, is none of the new
+// revision's business.
+func TestALateUserOfAnOldRevisionLeavesTheNewOneAlone(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		slow := fakesmtp.NewScript(fakesmtp.Script{fakesmtp.Connect: fakesmtp.Then(fakesmtp.Pause(time.Second), fakesmtp.Reply("421 4.3.2 down"))})
+		server, pool := fakesmtp.NewScript(nil), newPool(t)
+		config := func(key string, servers ...string) smtp.Config {
+			return smtp.Config{
+				Servers: servers, TLS: smtp.TLS{Mode: v1alpha1.TLSNone}, Timeout: stepTimeout, Pool: pool, Key: key,
+				Dial: func(ctx context.Context, network, address string) (net.Conn, error) {
+					if strings.HasPrefix(address, "slow.") {
+						return slow.Dial(ctx, network, address)
+					}
+					return server.Dial(ctx, network, address)
+				},
+			}
+		}
+		late := make(chan notify.Result, 1)
+		old := newSender(t, config("mail@1", "slow.example", "mail.example"))
+		go func() { late <- send(t, old, alert()) }()
+		synctest.Wait()
+		next := newSender(t, config("mail@2", "mail.example"))
+		sendAll(t, next, 1)
+		checkReason(t, <-late, notify.ReasonAccepted)
+		synctest.Wait()
+		if server.Connections() != 2 || server.Open() != 1 {
+			t.Errorf("%d connections, %d open; want the old one's closed, and the new one's kept", server.Connections(), server.Open())
+		}
+		sendAll(t, old, 1) // nor may one that begins late, as its channel was read early
+		sendAll(t, next, 2)
+		if server.Connections() != 3 || server.Open() != 1 {
+			t.Errorf("%d connections, %d open; want that of the new revision to be used again", server.Connections(), server.Open())
+		}
+	})
+}
+
+// slowly is a server that takes a second for each message.
+func slowly() *fakesmtp.ScriptServer {
+	return fakesmtp.NewScript(fakesmtp.Script{
+		fakesmtp.FinalDot: fakesmtp.Then(fakesmtp.Pause(time.Second), fakesmtp.Reply("250 2.0.0 ok")),
+	})
+}
+
+func TestThereAreTenConnectionsToAServerAtOnceAtMost(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		server, other, pool := slowly(), slowly(), newPool(t)
+		var sending sync.WaitGroup
+		for i := range 60 {
+			sending.Go(func() { sendAll(t, pooled(t, server, pool, fmt.Sprintf("c%d@1", i%20)), 1) })
+		}
+		sending.Go(func() {
+			began := time.Now()
+			config := smtp.Config{Servers: []string{"other.example"}, Timeout: stepTimeout, Dial: other.Dial, Pool: pool, Key: "c0@1"}
+			sendAll(t, newSender(t, config), 1)
+			if took := time.Since(began); took != time.Second {
+				t.Errorf("another server took %s", took)
+			}
+		})
+		began := time.Now()
+		sending.Wait()
+		if server.MostAtOnce() != 10 {
+			t.Errorf("%d connections at once", server.MostAtOnce())
+		}
+		if took := time.Since(began); took != 6*time.Second {
+			t.Errorf("took %s, want ten at a time", took)
+		}
+	})
+}
+
+func TestIdleConnectionsOfOtherChannelsGiveWay(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		server, pool := fakesmtp.NewScript(nil), newPool(t)
+		began := time.Now()
+		for i := range 12 {
+			sendAll(t, pooled(t, server, pool, fmt.Sprintf("c%d@1", i)), 1)
+			time.Sleep(time.Millisecond)
+		}
+		if server.Open() != 10 || server.MostAtOnce() != 10 || count(server, "QUIT") != 2 {
+			t.Errorf("%d open, %d at once, %d times QUIT", server.Open(), server.MostAtOnce(), count(server, "QUIT"))
+		}
+		sendAll(t, pooled(t, server, pool, "c2@1"), 1)
+		if server.Connections() != 12 {
+			t.Errorf("%d connections, want those that were idle longest to give way, and no other", server.Connections())
+		}
+		if took := time.Since(began); took != 12*time.Millisecond {
+			t.Errorf("took %s", took)
+		}
+	})
+}
+
+// A connection that becomes free while another channel waits is not kept.
+func TestAChannelDoesNotKeepWhatAnotherWaitsFor(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		server, pool := slowly(), newPool(t)
+		var sending sync.WaitGroup
+		for i := range 10 {
+			sending.Go(func() { sendAll(t, pooled(t, server, pool, fmt.Sprintf("c%d@1", i/3)), 1) })
+		}
+		synctest.Wait()
+		began := time.Now()
+		sendAll(t, pooled(t, server, pool, "last@1"), 1)
+		if took := time.Since(began); took != 2*time.Second {
+			t.Errorf("waited for %s, want the turn after the first", took)
+		}
+		sending.Wait()
+	})
+}
+
+func TestThoseWhoWaitForAServerStopAtOnce(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		server, pool := fakesmtp.NewScript(fakesmtp.Script{fakesmtp.Mail: fakesmtp.Hang()}), newPool(t)
+		ctx, cancel := context.WithCancel(t.Context())
+		var sending sync.WaitGroup
+		for i := range 10 {
+			sending.Go(func() { _ = pooled(t, server, pool, fmt.Sprintf("c%d@1", i)).Send(ctx, alert()) })
+		}
+		synctest.Wait()
+		checkCancel(t, pooled(t, server, pool, "last@1"), notify.ReasonCancelled)
+		if server.Connections() != 10 {
+			t.Errorf("%d connections", server.Connections())
+		}
+		cancel()
+		sending.Wait()
+	})
+}
+
 func TestADeadConnectionIsReplacedAndNoFailure(t *testing.T) {
 	t.Parallel()
 	again := func(step fakesmtp.Step, action fakesmtp.Action) fakesmtp.Script {

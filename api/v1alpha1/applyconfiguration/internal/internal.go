@@ -140,6 +140,9 @@ var schemaYAML = typed.YAMLObject(`types:
     - name: lastTime
       type:
         namedType: io.k8s.apimachinery.pkg.apis.meta.v1.Time
+    - name: limit
+      type:
+        scalar: numeric
     - name: notification
       type:
         scalar: string
@@ -147,6 +150,9 @@ var schemaYAML = typed.YAMLObject(`types:
       type:
         namedType: com.github.tocsin-dev.tocsin.api.v1alpha1.Severity
     - name: since
+      type:
+        namedType: io.k8s.apimachinery.pkg.apis.meta.v1.Time
+    - name: until
       type:
         namedType: io.k8s.apimachinery.pkg.apis.meta.v1.Time
 - name: com.github.tocsin-dev.tocsin.api.v1alpha1.ChannelType
@@ -955,9 +961,7 @@ var schemaYAML = typed.YAMLObject(`types:
         list:
           elementType:
             namedType: com.github.tocsin-dev.tocsin.api.v1alpha1.ChannelSuppression
-          elementRelationship: associative
-          keys:
-          - channel
+          elementRelationship: atomic
     - name: threshold
       type:
         namedType: com.github.tocsin-dev.tocsin.api.v1alpha1.EffectiveThreshold

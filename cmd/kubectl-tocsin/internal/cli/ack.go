@@ -61,6 +61,14 @@ func (v *ackVerb) run(c *cobra.Command, a *App, names []string) error {
 		"channel", "state", "acknowledged"} {
 		filtered = filtered || c.Flags().Changed(flag)
 	}
+	if err := v.possible(c, names, filtered); err != nil {
+		return err
+	}
+	return v.all(c, a, names, filtered)
+}
+
+// possible refuses what contradicts itself.
+func (v *ackVerb) possible(c *cobra.Command, names []string, filtered bool) error {
 	switch {
 	case v.comment == "":
 		return &usageError{c, errors.New("--comment is needed: it says what was found or done")}
@@ -73,6 +81,10 @@ func (v *ackVerb) run(c *cobra.Command, a *App, names []string) error {
 	case v.acknowledged:
 		return &usageError{c, errors.New("what is acknowledged cannot be acknowledged again")}
 	}
+	return nil
+}
+
+func (v *ackVerb) all(c *cobra.Command, a *App, names []string, filtered bool) error {
 	cluster, err := a.Connect()
 	if err != nil {
 		return err

@@ -7,6 +7,7 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"sync"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -45,8 +46,8 @@ func New(streams genericiooptions.IOStreams) *App {
 	return a
 }
 
-// Scheme knows the kinds that the verbs read and write.
-func Scheme() (*runtime.Scheme, error) {
+// Scheme knows the kinds that the verbs read and write. It is made once.
+var Scheme = sync.OnceValues(func() (*runtime.Scheme, error) {
 	scheme := runtime.NewScheme()
 	for _, add := range []func(*runtime.Scheme) error{clientgoscheme.AddToScheme, v1alpha1.AddToScheme} {
 		if err := add(scheme); err != nil {
@@ -54,7 +55,7 @@ func Scheme() (*runtime.Scheme, error) {
 		}
 	}
 	return scheme, nil
-}
+})
 
 func (a *App) connect() (client.WithWatch, error) {
 	config, err := a.config.ToRESTConfig()

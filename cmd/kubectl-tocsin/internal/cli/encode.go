@@ -6,6 +6,8 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 	"unicode/utf16"
 
@@ -31,21 +33,22 @@ func toJSON(value any) ([]byte, error) {
 	}), nil
 }
 
-// toYAML writes YAML, likewise.
+// toYAML writes YAML, likewise, with keys in order as kubectl does.
 func toYAML(value any) ([]byte, error) {
 	data, err := json.Marshal(value)
 	if err != nil {
 		return nil, err
 	}
-	var document yaml.Node
-	if err := yaml.Unmarshal(data, &document); err != nil { // JSON is YAML
+	decoder := json.NewDecoder(bytes.NewReader(data))
+	decoder.UseNumber()
+	var plain any
+	if err := decoder.Decode(&plain); err != nil {
 		return nil, err
 	}
-	restyle(&document)
 	var out bytes.Buffer
 	encoder := yaml.NewEncoder(&out)
 	encoder.SetIndent(2)
-	if err := encoder.Encode(&document); err != nil {
+	if err := encoder.Encode(node(plain)); err != nil {
 		return nil, err
 	}
 	return escape(out.String(), func(r rune) string {
@@ -56,16 +59,47 @@ func toYAML(value any) ([]byte, error) {
 	}), nil
 }
 
-// restyle makes a block of what JSON puts in braces. Strings with what must be escaped stay in double quotes: nowhere else
-// can YAML escape.
-func restyle(n *yaml.Node) {
-	n.Style = 0
-	if n.Kind == yaml.ScalarNode && strings.ContainsFunc(n.Value, screen.Deceives) {
+// node is a value as YAML has it.
+func node(value any) *yaml.Node {
+	switch v := value.(type) {
+	case map[string]any:
+		n := &yaml.Node{Kind: yaml.MappingNode}
+		for _, key := range slices.Sorted(maps.Keys(v)) {
+			name := text(key)
+			if strings.Contains(key, "\n") {
+				name.Style = yaml.DoubleQuotedStyle
+			}
+			n.Content = append(n.Content, name, node(v[key]))
+		}
+		return n
+	case []any:
+		n := &yaml.Node{Kind: yaml.SequenceNode}
+		if len(v) == 0 {
+			n.Style = yaml.FlowStyle
+		}
+		for _, item := range v {
+			n.Content = append(n.Content, node(item))
+		}
+		return n
+	case string:
+		return text(v)
+	case nil:
+		return &yaml.Node{Kind: yaml.ScalarNode, Tag: "!!null", Value: "null"}
+	default: // a number or a bool
+		return &yaml.Node{Kind: yaml.ScalarNode, Value: fmt.Sprint(v)}
+	}
+}
+
+// notText are words that some readers of YAML take for something else, in lower case.
+var notText = []string{"y", "n", "yes", "no", "on", "off", "<<", "="}
+
+// text is a string as YAML has it. What must be escaped stands in double quotes: nowhere else can YAML escape.
+func text(s string) *yaml.Node {
+	n := &yaml.Node{Kind: yaml.ScalarNode, Tag: "!!str", Value: s}
+	if strings.ContainsFunc(s, screen.Deceives) || slices.Contains(notText, strings.ToLower(s)) {
 		n.Style = yaml.DoubleQuotedStyle
 	}
-	for _, child := range n.Content {
-		restyle(child)
-	}
+	return n
 }
 
 func escape(text string, as func(rune) string) []byte {

@@ -20,7 +20,7 @@ import (
 // readFile reads the objects of Tocsin's kinds that a file holds; "-" is the standard input. They are put in the namespace
 // where they name none. Unknown fields are refused.
 func (a *App) readFile(path string) ([]client.Object, error) {
-	var in io.Reader = a.In
+	in := a.In
 	if path != "-" {
 		file, err := os.Open(path) //nolint:gosec // the user names the file
 		if err != nil {
@@ -36,7 +36,7 @@ func (a *App) readFile(path string) ([]client.Object, error) {
 	var objects []client.Object
 	documents := utilyaml.NewYAMLReader(bufio.NewReader(in))
 	for {
-		document, err := documents.Read()
+		object, err := next(documents)
 		switch {
 		case errors.Is(err, io.EOF) && len(objects) == 0:
 			return nil, fmt.Errorf("%s: no objects found", path)
@@ -45,21 +45,27 @@ func (a *App) readFile(path string) ([]client.Object, error) {
 		case err != nil:
 			return nil, fmt.Errorf("%s: %w", path, err)
 		}
-		object, err := decode(document)
-		if err != nil {
-			return nil, fmt.Errorf("%s: %w", path, err)
-		}
-		if object == nil {
-			continue
-		}
-		switch own := object.GetNamespace(); {
-		case own == "":
+		if object.GetNamespace() == "" {
 			object.SetNamespace(namespace)
-		case enforced && own != namespace:
+		}
+		if own := object.GetNamespace(); enforced && own != namespace {
 			return nil, fmt.Errorf("the namespace from the provided object %q does not match the namespace %q. "+
 				"You must pass '--namespace=%s' to perform this operation", own, namespace, own)
 		}
 		objects = append(objects, object)
+	}
+}
+
+// next reads the next object; io.EOF when there is none.
+func next(documents *utilyaml.YAMLReader) (client.Object, error) {
+	for {
+		document, err := documents.Read()
+		if err != nil {
+			return nil, err
+		}
+		if object, err := decode(document); object != nil || err != nil {
+			return object, err
+		}
 	}
 }
 

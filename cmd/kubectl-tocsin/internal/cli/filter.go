@@ -71,24 +71,8 @@ func (f *filterFlags) spec(ctx context.Context, a *App, c client.Reader, flags *
 	if err := f.times(spec, a.Now()); err != nil {
 		return nil, err
 	}
-	for _, field := range []struct {
-		flag   string
-		values []string
-		to     *[]v1alpha1.Wildcard
-	}{
-		{"type", f.types, &spec.Types}, {"creator", f.creators, &spec.Creators}, {"condition", f.conditions, &spec.Conditions},
-		{"computer", f.computers, &spec.Computers}, {"channel", f.channels, &spec.Channels},
-	} {
-		if len(field.values) == 0 {
-			continue
-		}
-		*field.to = nil
-		for _, value := range field.values {
-			if value == "" {
-				return nil, fmt.Errorf("--%s: a name may not be empty", field.flag)
-			}
-			*field.to = append(*field.to, v1alpha1.Wildcard(value))
-		}
+	if err := f.names(spec); err != nil {
+		return nil, err
 	}
 	if err := oneOf("severity", f.severities, severities, &spec.Severities); err != nil {
 		return nil, err
@@ -103,6 +87,30 @@ func (f *filterFlags) spec(ctx context.Context, a *App, c client.Reader, flags *
 		spec.Acknowledged = &f.acknowledged
 	}
 	return spec, nil
+}
+
+// names sets the lists of names.
+func (f *filterFlags) names(spec *v1alpha1.NotificationFilterSpec) error {
+	for _, field := range []struct {
+		flag   string
+		values []string
+		to     *[]v1alpha1.Wildcard
+	}{
+		{"type", f.types, &spec.Types}, {"creator", f.creators, &spec.Creators}, {"condition", f.conditions, &spec.Conditions},
+		{"computer", f.computers, &spec.Computers}, {"channel", f.channels, &spec.Channels},
+	} {
+		if len(field.values) == 0 {
+			continue
+		}
+		*field.to = nil
+		for _, value := range field.values {
+			if value == "" {
+				return fmt.Errorf("--%s: a name may not be empty", field.flag)
+			}
+			*field.to = append(*field.to, v1alpha1.Wildcard(value))
+		}
+	}
+	return nil
 }
 
 // times sets the time range.

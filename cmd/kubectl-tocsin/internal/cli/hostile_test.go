@@ -123,10 +123,13 @@ func TestJSONAndYAMLLoseNothing(t *testing.T) {
 	t.Parallel()
 	n := poison(t, stockNamed(t, "outbreak-mnaaog7ng2")).(*v1alpha1.Notification)
 	x := newTerminal(t, n.DeepCopy())
-	for _, format := range []string{"json", "yaml"} {
+	for format, read := range map[string]func([]byte, any) error{
+		"json": json.Unmarshal,
+		"yaml": func(data []byte, to any) error { return yaml.Unmarshal(data, to) },
+	} {
 		x.run(t, "show", n.Name, "-o", format)
 		var got v1alpha1.Notification
-		if err := yaml.Unmarshal(x.out.Bytes(), &got); err != nil { // JSON is YAML
+		if err := read(x.out.Bytes(), &got); err != nil {
 			t.Fatalf("%s: %v\n%s", format, err, x.out.String())
 		}
 		want, err := json.Marshal(n.Spec)

@@ -3,6 +3,7 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -180,25 +181,26 @@ func (v *previewVerb) pick(ctx context.Context, a *App, c client.Reader, conditi
 	if err != nil {
 		return nil, err
 	}
-	var latest, fitting *v1alpha1.SecurityEvent
+	if event := latest(events, filter); event != nil {
+		return event, nil
+	}
+	return nil, fmt.Errorf("no events are kept in namespace %s: give one with --event-file", condition.Namespace)
+}
+
+// latest is the latest event that meets the filter, or else the latest of all.
+func latest(events []v1alpha1.SecurityEvent, filter *match.Filter) *v1alpha1.SecurityEvent {
+	var newest, fitting *v1alpha1.SecurityEvent
 	for i := range events {
 		e := &events[i]
-		if latest == nil || !e.CreationTimestamp.Before(&latest.CreationTimestamp) {
-			latest = e
+		if newest == nil || !e.CreationTimestamp.Before(&newest.CreationTimestamp) {
+			newest = e
 		}
 		if verdict, _ := filter.Match(match.NewEvent(&e.Spec)); verdict == match.Matched &&
 			(fitting == nil || !e.CreationTimestamp.Before(&fitting.CreationTimestamp)) {
 			fitting = e
 		}
 	}
-	switch {
-	case fitting != nil:
-		return fitting, nil
-	case latest != nil:
-		return latest, nil
-	default:
-		return nil, fmt.Errorf("no events are kept in namespace %s: give one with --event-file", condition.Namespace)
-	}
+	return cmp.Or(fitting, newest)
 }
 
 // show writes what would be told.

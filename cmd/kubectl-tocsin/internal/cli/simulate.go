@@ -58,15 +58,8 @@ func simulateCommand(a *App) *cobra.Command {
 
 func (v *simulateVerb) run(c *cobra.Command, a *App) error {
 	tuning := c.Flags().Changed("tune")
-	switch {
-	case v.file == "":
-		return &usageError{c, errors.New("must specify one of -f or --filename")}
-	case tuning && (v.tune < 0 || math.IsNaN(v.tune) || math.IsInf(v.tune, 0)):
-		return &usageError{c, errors.New("--tune: must be a number of notifications a day, zero or more")}
-	case v.computers < 0:
-		return &usageError{c, errors.New("--computers: may not be negative")}
-	case v.format != "" && v.format != formatJSON && v.format != formatYAML:
-		return fmt.Errorf("unable to match a printer suitable for the output format %q, allowed formats are: json, yaml", v.format)
+	if err := v.possible(c, tuning); err != nil {
+		return err
 	}
 	draft, err := a.draftCondition(v.file)
 	if err != nil {
@@ -92,14 +85,34 @@ func (v *simulateVerb) run(c *cobra.Command, a *App) error {
 	if v.format != "" {
 		return (&output{format: v.format}).encode(a, result)
 	}
+	return v.tell(a, scene, outcome, result, found)
+}
+
+// tell shows the outcome to people.
+func (v *simulateVerb) tell(a *App, scene *rehearsal.Scene, o *rehearsal.Outcome, r *simulation, found []rehearsal.Proposal) error {
 	if len(scene.Events) == 0 {
-		a.note("No events are kept in %s namespace.", draft.Namespace)
+		a.note("No events are kept in %s namespace.", r.Namespace)
 		return nil
 	}
-	if err := v.draw(a, scene, outcome, result); err != nil || !tuning {
+	if err := v.draw(a, scene, o, r); err != nil || len(found) == 0 {
 		return err
 	}
 	return v.table(a, found)
+}
+
+// possible refuses flags that cannot be used.
+func (v *simulateVerb) possible(c *cobra.Command, tuning bool) error {
+	switch {
+	case v.file == "":
+		return &usageError{c, errors.New("must specify one of -f or --filename")}
+	case tuning && (v.tune < 0 || math.IsNaN(v.tune) || math.IsInf(v.tune, 0)):
+		return &usageError{c, errors.New("--tune: must be a number of notifications a day, zero or more")}
+	case v.computers < 0:
+		return &usageError{c, errors.New("--computers: may not be negative")}
+	case v.format != "" && v.format != formatJSON && v.format != formatYAML:
+		return fmt.Errorf("unable to match a printer suitable for the output format %q, allowed formats are: json, yaml", v.format)
+	}
+	return nil
 }
 
 // scene gathers the events to play.

@@ -4,7 +4,6 @@ package cli
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"time"
 
@@ -88,7 +87,8 @@ func (v *testVerb) run(c *cobra.Command, a *App, channel string) error {
 func (v *testVerb) result(n *v1alpha1.Notification, ended bool) error {
 	switch {
 	case !ended:
-		return &resultError{exitNoResult, fmt.Sprintf("the test has not ended within %s; it goes on: kubectl tocsin show %s", v.timeout, n.Name)}
+		return &resultError{exitNoResult, fmt.Sprintf("the test has not ended within %s; it goes on: "+
+			"kubectl tocsin show %s", v.timeout, n.Name)}
 	case logfilter.State(n) == v1alpha1.ReasonDelivered:
 		return nil
 	default:
@@ -103,10 +103,11 @@ func (v *testVerb) await(ctx context.Context, a *App, c client.Client, n *v1alph
 	defer cancel()
 	told, began := "", a.Now()
 	for {
-		switch err := c.Get(deadline, client.ObjectKeyFromObject(n), n); {
+		err := c.Get(deadline, client.ObjectKeyFromObject(n), n)
+		switch {
 		case ctx.Err() != nil:
 			return false, ctx.Err()
-		case errors.Is(err, context.DeadlineExceeded):
+		case deadline.Err() != nil:
 			return false, nil
 		case err != nil:
 			return false, err

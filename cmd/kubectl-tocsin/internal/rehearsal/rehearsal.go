@@ -42,7 +42,7 @@ func NewScene(events []v1alpha1.SecurityEvent, since, until time.Time) *Scene {
 		}
 	}
 	slices.SortStableFunc(s.Events, func(a, b *plan.Event) int { return cmp.Compare(a.Position, b.Position) })
-	s.Computers = int32(min(len(names), 1<<30)) //nolint:gosec // it is bounded
+	s.Computers = int32(min(len(names), 1<<30))
 	if since.IsZero() {
 		s.Since = until
 		for _, e := range s.Events {

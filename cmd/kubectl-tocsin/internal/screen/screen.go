@@ -32,11 +32,11 @@ type Screen struct {
 func New(out io.Writer, environment func(string) string) *Screen {
 	s := &Screen{Writer: out}
 	file, ok := out.(*os.File)
-	if !ok || !term.IsTerminal(int(file.Fd())) { //nolint:gosec // a file descriptor is a small number
+	if !ok || !term.IsTerminal(int(file.Fd())) {
 		return s
 	}
 	s.Width = DefaultWidth
-	if columns, _, err := term.GetSize(int(file.Fd())); err == nil && columns > 0 { //nolint:gosec // as above
+	if columns, _, err := term.GetSize(int(file.Fd())); err == nil && columns > 0 {
 		s.Width = columns
 	}
 	s.Colour = environment("NO_COLOR") == "" && environment("TERM") != "dumb"
@@ -118,6 +118,8 @@ func Deceives(r rune) bool {
 	switch {
 	case r == '\n' || r == '\t' || r == utf8.RuneError || r >= ' ' && r < 0x7f:
 		return false
+	case r < ' ':
+		return true
 	default:
 		return message.Line(string(r), 1) == string(utf8.RuneError)
 	}

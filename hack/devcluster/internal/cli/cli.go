@@ -92,6 +92,10 @@ func run(args []string, stdout, stderr io.Writer) (int, error) {
 	if err != nil {
 		return 0, err
 	}
+	return a.run(ctx, command, args)
+}
+
+func (a *app) run(ctx context.Context, command string, args []string) (int, error) {
 	switch command {
 	case "assets":
 		return 0, a.assets(ctx, args)

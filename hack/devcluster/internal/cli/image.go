@@ -50,7 +50,7 @@ func writeImage(i image.Image, output string) error {
 	if err != nil {
 		return fmt.Errorf("writing the image: %w", err)
 	}
-	defer os.Remove(output + ".new") // if it is still there, it is not whole
+	defer func() { _ = os.Remove(output + ".new") }() // if it is still there, it is not whole
 	defer file.Close()
 	if err := i.Write(file); err != nil {
 		return err

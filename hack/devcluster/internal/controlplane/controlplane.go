@@ -119,10 +119,8 @@ func (c *ControlPlane) Stop() {
 }
 
 func (c *ControlPlane) start(ctx context.Context) error {
-	if c.programs.Kubelet != "" {
-		if err := c.openNode(); err != nil {
-			return err
-		}
+	if err := c.openNode(); err != nil {
+		return err
 	}
 	creds, err := issueCredentials(c.dir, c.at)
 	if err != nil {
@@ -141,18 +139,14 @@ func (c *ControlPlane) start(ctx context.Context) error {
 	if err := c.launch("kube-controller-manager", c.programs.ControllerManager, controllerManagerArgs()); err != nil {
 		return err
 	}
-	if c.node != nil {
-		if err := c.startNode(); err != nil {
-			return err
-		}
+	if err := c.startNode(); err != nil {
+		return err
 	}
 	if err := probe.await(ctx, c.failed, usable...); err != nil {
 		return err
 	}
-	if c.node != nil {
-		if err := probe.awaitNode(ctx, c.failed); err != nil {
-			return err
-		}
+	if err := c.awaitNode(ctx, probe); err != nil {
+		return err
 	}
 	c.state.Ready = true
 	return c.state.write(c.dir)

@@ -11,8 +11,11 @@ import (
 	"github.com/tocsin-dev/tocsin/hack/devcluster/internal/node"
 )
 
-// openNode makes the node's network, which the API server is to be on.
+// openNode makes the node's network, which the API server is to be on, if there is to be a node.
 func (c *ControlPlane) openNode() error {
+	if c.programs.Kubelet == "" {
+		return nil
+	}
 	var err error
 	if c.state.Cgroups, err = node.Cgroups(); err != nil {
 		return err
@@ -27,8 +30,11 @@ func (c *ControlPlane) openNode() error {
 	return c.keep(node.Name, c.node.ID, c.node.Child)
 }
 
-// startNode starts what pods need.
+// startNode starts what pods need, if there is a node.
 func (c *ControlPlane) startNode() error {
+	if c.node == nil {
+		return nil
+	}
 	if err := c.launch("kube-scheduler", c.programs.Scheduler, schedulerArgs()); err != nil {
 		return err
 	}
@@ -37,10 +43,13 @@ func (c *ControlPlane) startNode() error {
 	return c.node.Start(c.programs.Kubelet)
 }
 
-// awaitNode returns when pods can run on the node, or with the first failure.
-func (p *prober) awaitNode(ctx context.Context, failed <-chan error) error {
-	return p.until(ctx, failed, "the node", func() error {
-		answer, err := p.get(ctx, "/api/v1/nodes/"+node.Name)
+// awaitNode returns when pods can run on the node, if there is one, or with the first failure.
+func (c *ControlPlane) awaitNode(ctx context.Context, probe *prober) error {
+	if c.node == nil {
+		return nil
+	}
+	return probe.until(ctx, c.failed, "the node", func() error {
+		answer, err := probe.get(ctx, "/api/v1/nodes/"+node.Name)
 		if err != nil {
 			return err
 		}

@@ -68,7 +68,11 @@ func (i Image) Write(w io.Writer) error {
 	if err != nil {
 		return fmt.Errorf("encoding the image's configuration: %w", err)
 	}
-	m := manifest{Config: digest(configuration) + ".json", RepoTags: []string{i.Name}, Layers: []string{digest(layer) + "/layer.tar"}}
+	m := manifest{
+		Config:   digest(configuration) + ".json",
+		RepoTags: []string{i.Name},
+		Layers:   []string{digest(layer) + "/layer.tar"},
+	}
 	list, err := json.Marshal([]manifest{m})
 	if err != nil {
 		return fmt.Errorf("encoding the image's manifest: %w", err)

@@ -26,7 +26,8 @@ func TestArchiveHoldsWhatRuntimesLookFor(t *testing.T) {
 	}
 	var c config
 	decode(t, archive[list[0].Config].content, &c)
-	if c.Architecture == "" || c.OS != "linux" || c.Config.User != "1:1" || !slices.Equal(c.Config.Entrypoint, []string{"/bin/tool", "run"}) {
+	entrypoint := []string{"/bin/tool", "run"}
+	if c.Architecture == "" || c.OS != "linux" || c.Config.User != "1:1" || !slices.Equal(c.Config.Entrypoint, entrypoint) {
 		t.Errorf("the configuration is %+v", c)
 	}
 	layer := archive[list[0].Layers[0]].content

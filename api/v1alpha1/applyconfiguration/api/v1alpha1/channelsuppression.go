@@ -15,10 +15,14 @@ import (
 //
 // ChannelSuppression is what a channel's limit holds back of a condition.
 type ChannelSuppressionApplyConfiguration struct {
-	// channel whose limit is used up.
+	// channel whose limit was used up.
 	Channel *string `json:"channel,omitempty"`
 	// since is when the channel's interval began.
 	Since *v1.Time `json:"since,omitempty"`
+	// until is when it ends.
+	Until *v1.Time `json:"until,omitempty"`
+	// limit is how many the channel lets through in it.
+	Limit *int32 `json:"limit,omitempty"`
 	// severity is the highest among those held back.
 	Severity                      *apiv1alpha1.Severity `json:"severity,omitempty"`
 	SuppressionApplyConfiguration `json:""`
@@ -47,6 +51,22 @@ func (b *ChannelSuppressionApplyConfiguration) WithChannel(value string) *Channe
 // If called multiple times, the Since field is set to the value of the last call.
 func (b *ChannelSuppressionApplyConfiguration) WithSince(value v1.Time) *ChannelSuppressionApplyConfiguration {
 	b.Since = &value
+	return b
+}
+
+// WithUntil sets the Until field in the declarative configuration to the given value
+// and returns the receiver, so that objects can be built by chaining "With" function invocations.
+// If called multiple times, the Until field is set to the value of the last call.
+func (b *ChannelSuppressionApplyConfiguration) WithUntil(value v1.Time) *ChannelSuppressionApplyConfiguration {
+	b.Until = &value
+	return b
+}
+
+// WithLimit sets the Limit field in the declarative configuration to the given value
+// and returns the receiver, so that objects can be built by chaining "With" function invocations.
+// If called multiple times, the Limit field is set to the value of the last call.
+func (b *ChannelSuppressionApplyConfiguration) WithLimit(value int32) *ChannelSuppressionApplyConfiguration {
+	b.Limit = &value
 	return b
 }
 

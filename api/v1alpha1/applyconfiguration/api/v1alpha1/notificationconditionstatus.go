@@ -45,7 +45,8 @@ type NotificationConditionStatusApplyConfiguration struct {
 	KnownRisks []string `json:"knownRisks,omitempty"`
 	// dampers are the state of the condition's dampers, newest first, at most 100. Empty before it first fired.
 	Dampers []DamperStatusApplyConfiguration `json:"dampers,omitempty"`
-	// suppressed tells what the limits of channels hold back of this condition, in their present intervals.
+	// suppressed tells what the limits of channels have held back of this condition: in each interval of which no digest has
+	// told, and in the latest of each channel.
 	Suppressed []ChannelSuppressionApplyConfiguration `json:"suppressed,omitempty"`
 	// checkpoint is the resourceVersion of the last event that these numbers include. It is stored now and then, not per
 	// event: after a restart the events since are evaluated again, with the same result.

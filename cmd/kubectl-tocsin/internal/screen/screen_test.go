@@ -1,0 +1,108 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package screen_test
+
+import (
+	"bytes"
+	"os"
+	"strings"
+	"testing"
+	"time"
+	"unicode/utf8"
+
+	"github.com/tocsin-dev/tocsin/cmd/kubectl-tocsin/internal/screen"
+)
+
+func TestWhatIsNoTerminalGetsNoColoursAndLinesAsLongAsTheyAre(t *testing.T) {
+	t.Parallel()
+	if s := screen.New(&bytes.Buffer{}, os.Getenv); s.Colour || s.Width != 0 {
+		t.Errorf("got %+v", s)
+	}
+	if s := (&screen.Screen{}); s.Paint(screen.Bad, "x") != "x" {
+		t.Error("painted")
+	}
+}
+
+func TestATableLinesUpWhateverItHolds(t *testing.T) {
+	t.Parallel()
+	var out bytes.Buffer
+	table := screen.NewTable(&screen.Screen{Writer: &out}, "NAME", "WHAT")
+	if err := table.Write(
+		[]screen.Cell{screen.Text("日本"), screen.Text("wide")},
+		[]screen.Cell{screen.Text("e\u0301"), screen.Text("")},
+		[]screen.Cell{screen.Text("a\nb\x1b"), screen.Text("hostile")},
+	); err != nil {
+		t.Fatal(err)
+	}
+	if err := table.Write([]screen.Cell{screen.Text("later"), screen.Text("no header")}); err != nil {
+		t.Fatal(err)
+	}
+	want := "NAME   WHAT\n日本   wide\ne\u0301      <none>\na b\uFFFD   hostile\nlater   no header\n"
+	if out.String() != want {
+		t.Errorf("got\n%s\nwant\n%s", out.String(), want)
+	}
+}
+
+func TestTheLastColumnIsCutToTheTerminal(t *testing.T) {
+	t.Parallel()
+	var out bytes.Buffer
+	table := screen.NewTable(&screen.Screen{Writer: &out, Width: 20}, "NAME", "MESSAGE")
+	if err := table.Write([]screen.Cell{screen.Text("mail"), screen.Text("a text that is too long")}); err != nil {
+		t.Fatal(err)
+	}
+	for line := range strings.Lines(out.String()) {
+		if n := utf8.RuneCountInString(strings.TrimSuffix(line, "\n")); n > 20 {
+			t.Errorf("%d columns: %q", n, line)
+		}
+	}
+	if !strings.Contains(out.String(), "…") {
+		t.Errorf("not cut: %s", out.String())
+	}
+}
+
+func TestAChartFitsTheTerminal(t *testing.T) {
+	t.Parallel()
+	from := time.Date(2026, 11, 22, 0, 0, 0, 0, time.UTC)
+	happened := []screen.Mark{{At: from, Count: 1}, {At: from.Add(12 * time.Hour), Count: 1_000_000}, {At: from.Add(24 * time.Hour), Count: 3}}
+	told := []time.Time{from.Add(12 * time.Hour), from.Add(12 * time.Hour), from.Add(24 * time.Hour)}
+	for _, width := range []int{0, 1, 40, 80, 200, 1000} {
+		s := &screen.Screen{Width: width}
+		chart := s.Chart(from, from.Add(24*time.Hour), happened, told)
+		limit := max(width, 80)
+		if width >= 40 {
+			limit = width
+		}
+		for line := range strings.Lines(chart) {
+			if n := utf8.RuneCountInString(strings.TrimSuffix(line, "\n")); n > limit {
+				t.Errorf("width %d: a line of %d columns:\n%s", width, n, chart)
+			}
+		}
+		if !strings.Contains(chart, "▁") || !strings.Contains(chart, "█") || !strings.Contains(chart, "2") || !strings.Contains(chart, "▲") {
+			t.Errorf("width %d: something is not seen:\n%s", width, chart)
+		}
+	}
+	if chart := (&screen.Screen{}).Chart(from, from, nil, nil); !strings.Contains(chart, "2026-11-22 00:00Z") {
+		t.Errorf("nothing at all:\n%s", chart)
+	}
+}
+
+func TestBlocksAreMarkedLineByLine(t *testing.T) {
+	t.Parallel()
+	if got, want := screen.Block("a\r\n\nState: fine\x1b[2J", "| "), "| a\n|\n| State: fine\uFFFD[2J\n"; got != want {
+		t.Errorf("got %q, want %q", got, want)
+	}
+}
+
+func TestWhatDeceives(t *testing.T) {
+	t.Parallel()
+	for _, r := range "\x00\x07\x1b\r\x7f\u0085\u009b\u200b\u202e\u2028\u2066\ufeff\U000e0041" {
+		if !screen.Deceives(r) {
+			t.Errorf("%U passes", r)
+		}
+	}
+	for _, r := range "aß日\n\t \u0301é🔥\ufe0f\uFFFD" {
+		if screen.Deceives(r) {
+			t.Errorf("%U does not pass", r)
+		}
+	}
+}

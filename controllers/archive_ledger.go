@@ -1,0 +1,195 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package controllers
+
+import (
+	"container/list"
+	"sync"
+
+	"k8s.io/apimachinery/pkg/types"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/tocsin-dev/tocsin/api/v1alpha1"
+	"github.com/tocsin-dev/tocsin/internal/archive"
+)
+
+// archiveGoneLimit is how many notifications are kept in memory that are gone from the cluster and not archived yet, and
+// archiveGoneBytes about how many bytes of them. Those that are still in the cluster are not kept a second time.
+const (
+	archiveGoneLimit = 1000
+	archiveGoneBytes = 16 << 20
+)
+
+// archiveLedger lists what is to be archived, by name alone, and knows what is.
+type archiveLedger struct {
+	mu sync.Mutex
+	// archived are the revisions that the archive has of what the cluster has.
+	archived map[types.UID]int64
+	// pending is what is to be archived, in the order of queue.
+	pending map[types.UID]*list.Element
+	queue   list.List
+	// goneNumber and goneBytes are what is kept of what is gone.
+	goneNumber int
+	goneBytes  int64
+	wake       chan struct{}
+}
+
+// archiveDue is a notification that is to be archived.
+type archiveDue struct {
+	uid      types.UID
+	key      client.ObjectKey
+	revision int64
+	// ask says that the archive may have it.
+	ask bool
+	// gone is the notification if the cluster does not have it any more.
+	gone  *v1alpha1.Notification
+	bytes int64
+}
+
+func newArchiveLedger() *archiveLedger {
+	return &archiveLedger{
+		archived: map[types.UID]int64{}, pending: map[types.UID]*list.Element{}, wake: make(chan struct{}, 1),
+	}
+}
+
+// has says whether the archive has a revision of a notification, or a later one.
+func (l *archiveLedger) has(uid types.UID, revision int64) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.archived[uid] >= revision
+}
+
+// due notes that a notification is to be archived as it is now.
+func (l *archiveLedger) due(n *v1alpha1.Notification, ask bool) {
+	revision, err := archive.Revision(n)
+	if err != nil { // the API server's are numbers
+		return
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.archived[n.UID] >= revision {
+		return
+	}
+	l.put(archiveDue{uid: n.UID, key: client.ObjectKeyFromObject(n), revision: revision, ask: ask})
+}
+
+// gone notes that a notification is not there any more. What was archived is as it was archived.
+func (l *archiveLedger) gone(n *v1alpha1.Notification) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	_, known := l.archived[n.UID]
+	_, pending := l.pending[n.UID]
+	delete(l.archived, n.UID)
+	if known && !pending {
+		return
+	}
+	revision, err := archive.Revision(n) // the one of its deletion, which is later than all others
+	due := archiveDue{uid: n.UID, revision: revision, gone: n, bytes: notificationBytes(n)}
+	if err != nil || l.goneNumber >= archiveGoneLimit || l.goneBytes+due.bytes > archiveGoneBytes {
+		l.drop(n.UID)
+		archiveLost.Inc()
+		return
+	}
+	l.goneNumber, l.goneBytes = l.goneNumber+1, l.goneBytes+due.bytes
+	l.put(due)
+}
+
+// put adds what is due, or replaces it in its place; the caller holds the lock.
+func (l *archiveLedger) put(due archiveDue) {
+	if element, pending := l.pending[due.uid]; pending {
+		element.Value = due
+	} else {
+		l.pending[due.uid] = l.queue.PushBack(due)
+	}
+	l.measure()
+	select {
+	case l.wake <- struct{}{}:
+	default:
+	}
+}
+
+// drop forgets what is due; the caller holds the lock.
+func (l *archiveLedger) drop(uid types.UID) {
+	element, pending := l.pending[uid]
+	if !pending {
+		return
+	}
+	if due := dueOf(element); due.gone != nil {
+		l.goneNumber, l.goneBytes = l.goneNumber-1, l.goneBytes-due.bytes
+	}
+	l.queue.Remove(element)
+	delete(l.pending, uid)
+	l.measure()
+}
+
+// settle notes that the archive has a revision of a notification; 0 that it has none.
+func (l *archiveLedger) settle(uid types.UID, revision int64) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	element, pending := l.pending[uid]
+	if !pending {
+		return // it went meanwhile
+	}
+	due := dueOf(element)
+	if due.ask {
+		due.ask = false
+		element.Value = due
+	}
+	if due.gone == nil && revision > 0 {
+		l.archived[uid] = max(revision, l.archived[uid])
+	}
+	if revision >= due.revision {
+		l.drop(uid)
+	}
+}
+
+// unknown are notifications of which the archive is to be asked.
+func (l *archiveLedger) unknown(limit int) []types.UID {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	var uids []types.UID
+	for e := l.queue.Front(); e != nil && len(uids) < limit; e = e.Next() {
+		if due := dueOf(e); due.ask {
+			uids = append(uids, due.uid)
+		}
+	}
+	return uids
+}
+
+// next is what is to be archived next.
+func (l *archiveLedger) next(limit int) []archiveDue {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	var batch []archiveDue
+	for e := l.queue.Front(); e != nil && len(batch) < limit; e = e.Next() {
+		batch = append(batch, dueOf(e))
+	}
+	return batch
+}
+
+// postpone puts at the end what could not be archived.
+func (l *archiveLedger) postpone(batch []archiveDue) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, due := range batch {
+		if element, pending := l.pending[due.uid]; pending {
+			l.queue.MoveToBack(element)
+		}
+	}
+}
+
+func (l *archiveLedger) len() int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.queue.Len()
+}
+
+func (l *archiveLedger) empty() bool { return l.len() == 0 }
+
+// measure tells how much is pending; the caller holds the lock.
+func (l *archiveLedger) measure() { archivePending.Set(float64(l.queue.Len())) }
+
+func dueOf(e *list.Element) archiveDue {
+	due, _ := e.Value.(archiveDue)
+	return due
+}

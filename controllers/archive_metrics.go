@@ -1,0 +1,28 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package controllers
+
+import (
+	"github.com/prometheus/client_golang/prometheus"
+	"sigs.k8s.io/controller-runtime/pkg/metrics"
+)
+
+var (
+	archivePending = prometheus.NewGauge(prometheus.GaugeOpts{
+		Name: "tocsin_archive_pending", Help: "Notifications that are to be archived and are not yet.",
+	})
+	archiveEntries = prometheus.NewCounter(prometheus.CounterOpts{
+		Name: "tocsin_archive_entries_total", Help: "Entries written to the archive, also those that were written anew.",
+	})
+	archiveFailures = prometheus.NewCounter(prometheus.CounterOpts{
+		Name: "tocsin_archive_failures_total",
+		Help: "Times that the archive could not be written or asked; each is an error in the manager's log and tried again.",
+	})
+	archiveLost = prometheus.NewCounter(prometheus.CounterOpts{
+		Name: "tocsin_archive_lost_total", Help: "Notifications that were deleted before they could be archived.",
+	})
+)
+
+func init() {
+	metrics.Registry.MustRegister(archivePending, archiveEntries, archiveFailures, archiveLost)
+}
