@@ -110,7 +110,8 @@ e2e-images: bin/manager $(DEVCLUSTER) ## Build the images that e2e needs, withou
 	$(DEVCLUSTER) image --name tocsin-manager:dev --output bin/images/manager.tar --entrypoint /manager --user 65532:65532 \
 	  /manager=bin/manager /etc/ssl/certs/ca-certificates.crt=/etc/ssl/certs/ca-certificates.crt
 	$(DEVCLUSTER) image --name tocsin-e2e-program:dev --output bin/images/program.tar \
-	  /bin/sh="$$(command -v busybox)" $(foreach script,$(notdir $(wildcard test/e2e/program/*.sh)),/program/$(script)=test/e2e/program/$(script))
+	  /bin/sh="$$(command -v busybox)" /bin/sleep="$$(command -v busybox)" /bin/yes="$$(command -v busybox)" \
+	  /bin/head="$$(command -v busybox)" $(foreach script,$(notdir $(wildcard test/e2e/program/*.sh)),/program/$(script)=test/e2e/program/$(script))
 	$(DEVCLUSTER) image --name tocsin-e2e-mail:dev --output bin/images/mail.tar --entrypoint /mailpit --user 65532:65532 \
 	  /mailpit="$$($(DEVCLUSTER) assets mailpit)/mailpit"
 

@@ -95,7 +95,7 @@ func TestLimitSumsUpWhatItHoldsBack(t *testing.T) {
 		if p := n.Spec.Deliveries[0].Limit; p != nil {
 			t.Errorf("the digest takes the place %+v", p)
 		}
-		}
+	}
 }
 
 // A test counts, and is not sent when the limit is used up.

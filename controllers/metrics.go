@@ -70,8 +70,8 @@ var (
 
 func init() {
 	metrics.Registry.MustRegister(eventsReceived, eventsUnreadable, eventsMatched, occurrencesHeld, expressionErrors,
-		evaluationSeconds, notificationsFired, notificationsSuppressed, notificationsLost, notificationsWaiting, namesForgotten, decisionSeconds,
-		deliveryAttempts, deliveriesFinished, deliverySeconds)
+		evaluationSeconds, notificationsFired, notificationsSuppressed, notificationsLost, notificationsWaiting, namesForgotten,
+		decisionSeconds, deliveryAttempts, deliveriesFinished, deliverySeconds)
 	for _, reason := range []v1alpha1.TriggerReason{
 		v1alpha1.TriggerThresholdReached, v1alpha1.TriggerStillReached, v1alpha1.TriggerCleared,
 	} {

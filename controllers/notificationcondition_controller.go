@@ -66,15 +66,8 @@ func (r *ConditionReconciler) Reconcile(ctx context.Context, request ctrl.Reques
 		return ctrl.Result{}, fmt.Errorf("following the condition: %w", err)
 	}
 	if verdict.Ready {
-		missing, err := r.missingChannel(ctx, condition)
-		if err != nil {
+		if verdict, err = r.unhindered(ctx, condition, verdict); err != nil {
 			return ctrl.Result{}, err
-		}
-		if missing == nil {
-			missing = r.Evaluator.Refused(request.NamespacedName)
-		}
-		if missing != nil {
-			verdict = *missing
 		}
 	}
 	var result ctrl.Result
@@ -82,6 +75,19 @@ func (r *ConditionReconciler) Reconcile(ctx context.Context, request ctrl.Reques
 		result.RequeueAfter = censusInterval
 	}
 	return result, r.writeStatus(ctx, condition, verdict)
+}
+
+// unhindered is the verdict about a valid condition, unless something stands in the way of what it has to tell.
+func (r *ConditionReconciler) unhindered(ctx context.Context, condition *v1alpha1.NotificationCondition,
+	verdict status.Verdict) (status.Verdict, error) {
+	hindrance, err := r.missingChannel(ctx, condition)
+	if err == nil && hindrance == nil {
+		hindrance = r.Evaluator.Refused(client.ObjectKeyFromObject(condition))
+	}
+	if err != nil || hindrance == nil {
+		return verdict, err
+	}
+	return *hindrance, nil
 }
 
 // following gathers how the condition is to be followed.

@@ -134,7 +134,8 @@ func Setup(ctx context.Context, mgr ctrl.Manager, options Options) error {
 // countAttempts has the counters of attempts exist from the start.
 func countAttempts() {
 	for _, reason := range notify.Reasons() {
-		deliveryAttempts.WithLabelValues("Email", string(reason))
+		deliveryAttempts.WithLabelValues(string(v1alpha1.ChannelEmail), string(reason))
+		deliveryAttempts.WithLabelValues(string(v1alpha1.ChannelSMS), string(reason))
 	}
 	for _, reason := range execjob.Reasons() {
 		deliveryAttempts.WithLabelValues(string(v1alpha1.ChannelExec), reason)

@@ -37,8 +37,7 @@ var cases = []struct {
 	{"a Job runs a script that starts another script, and its output can be read", jobsRun},
 	{"events come in and mail goes out", eventsBecomeMail},
 	{"managers that are killed come back, and nothing is lost", killedManagersLoseNothing},
-	// Exec channels: their case goes here. imageOfProgram has the scripts of program/, and output reads what a Job's pod
-	// wrote.
+	{"programs run as Jobs, and what becomes of them is recorded", programsRun},
 	{"the managers were not refused anything", managersMayDoTheirWork}, // last: it reads the log of what came before
 }
 

@@ -45,6 +45,8 @@ type failure struct {
 	// cause is what the server said or what went wrong: bounded, printable and without secrets.
 	cause       string
 	server, tls string
+	// final: no other server is asked.
+	final bool
 }
 
 // ofTLS says whether it was for encryption that the server came to no verdict.
@@ -61,7 +63,7 @@ func classify(at step, err error) notify.Reason {
 	)
 	switch {
 	case errors.As(err, &said):
-		return classifyReply(at, said.Code)
+		return classifyReply(at, said)
 	case errors.As(err, &garbage), errors.Is(err, errTooMuchSaid):
 		return notify.ReasonProtocolError
 	case errors.As(err, &lookup):
@@ -81,8 +83,14 @@ func classify(at step, err error) notify.Reason {
 }
 
 // classifyReply says what a reply means that is no verdict on the message.
-func classifyReply(at step, code int) notify.Reason {
-	switch stateOf(code) {
+func classifyReply(at step, said *textproto.Error) notify.Reason {
+	switch {
+	case wantsTLS(said) && at != stepLogin:
+		return notify.ReasonTLSFailed
+	case said.Code == codeLoginWanted:
+		return notify.ReasonAuthenticationFailed
+	}
+	switch stateOf(said.Code) {
 	case notify.Refused:
 		if at == stepLogin {
 			return notify.ReasonAuthenticationFailed
@@ -93,6 +101,21 @@ func classifyReply(at step, code int) notify.Reason {
 	default:
 		return notify.ReasonProtocolError
 	}
+}
+
+func wantsTLS(said *textproto.Error) bool {
+	return said.Code == codeLoginWanted && strings.Contains(strings.ToUpper(said.Msg), "STARTTLS")
+}
+
+// wanted says what an administrator can do about a reply.
+func wanted(said *textproto.Error) string {
+	switch {
+	case wantsTLS(said):
+		return "; the server wants the connection to be encrypted: see `tls`"
+	case said.Code == codeLoginWanted:
+		return "; the server wants a login: see `auth`"
+	}
+	return ""
 }
 
 func isTimeout(err error) bool {
@@ -146,7 +169,7 @@ func (c *conversation) describe(err error) string {
 	}
 	switch {
 	case errors.As(err, &said):
-		return newReply(said.Code, said.Msg, c.sender.secrets).String()
+		return newReply(said.Code, said.Msg, c.sender.secrets).String() + wanted(said)
 	case errors.As(err, &lookup):
 		return lookup.Err
 	case c.conn != nil && c.conn.exceeded:

@@ -54,7 +54,7 @@ type Config struct {
 	// Pool shares connections among senders. nil: a connection per message.
 	Pool *Pool
 	// Key names channel and revision with an @ between them: connections are reused only under the same key, and those of
-	// another revision of the channel are closed.
+	// other revisions of the channel than that of the Sender that was made last are closed.
 	Key string
 }
 

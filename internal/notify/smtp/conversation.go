@@ -135,17 +135,18 @@ func (c *conversation) handshake() error {
 }
 
 // ask takes one step of a mail transaction. The server agrees (no reply), or refuses or defers (the reply), or comes to no
-// verdict (the failure): it hung up, fell silent, talked nonsense, or closes down.
+// verdict (the failure): it hung up, fell silent, talked nonsense, or closes down. Both: it wants a login first.
 func (c *conversation) ask(at step, command func() error) (no *reply, failed *failure) {
 	c.conn.nextStep()
 	err := command()
 	if err == nil {
 		return nil, nil
 	}
-	if no := c.verdict(err); no != nil {
+	no = c.verdict(err)
+	if no != nil && no.code != codeLoginWanted {
 		return no, nil
 	}
-	return nil, c.failed(at, err)
+	return no, c.failed(at, err)
 }
 
 // verdict is the reply in an error, if it is one about the mail.
@@ -155,6 +156,9 @@ func (c *conversation) verdict(err error) *reply {
 		return nil
 	}
 	no := newReply(said.Code, said.Msg, c.sender.secrets)
+	if no.code == codeLoginWanted {
+		no.state = notify.Deferred
+	}
 	if no.state != notify.Refused && no.state != notify.Deferred {
 		return nil
 	}

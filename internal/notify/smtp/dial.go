@@ -55,13 +55,19 @@ func (s *Sender) dialServer(ctx context.Context, srv server) (*conn, error) {
 
 // dialOne leaves as much time to each of those after it as it takes itself.
 func (s *Sender) dialOne(ctx context.Context, address string, left int) (net.Conn, error) {
-	if deadline, ok := ctx.Deadline(); ok {
-		now := time.Now() //nolint:forbidigo // a context's deadline is a time of this machine's clock
-		dialing, cancel := context.WithDeadline(ctx, now.Add(deadline.Sub(now)/time.Duration(left)))
-		defer cancel()
-		ctx = dialing
+	dialing, cancel := share(ctx, left)
+	defer cancel()
+	return s.dial(dialing, "tcp", address)
+}
+
+// share is a context for one of those who are left and share what is left until the deadline, if there is one.
+func share(ctx context.Context, left int) (context.Context, context.CancelFunc) {
+	deadline, ok := ctx.Deadline()
+	if !ok || left <= 1 {
+		return ctx, func() {}
 	}
-	return s.dial(ctx, "tcp", address)
+	now := time.Now() //nolint:forbidigo // a context's deadline is a time of this machine's clock
+	return context.WithDeadline(ctx, now.Add(deadline.Sub(now)/time.Duration(left)))
 }
 
 // bind closes the connection as soon as the context is done.

@@ -106,6 +106,38 @@ func faults() map[string]fault {
 			script: fakesmtp.Script{fakesmtp.Mail: fakesmtp.Then(fakesmtp.Reply("421 4.3.0 going down"), fakesmtp.Drop())},
 			want:   notify.ReasonServerUnavailable, wantMessage: "MAIL: 421 4.3.0 going down",
 		},
+		"a login wanted in the greeting": {
+			script: fakesmtp.Script{fakesmtp.Connect: fakesmtp.Reply("530 5.7.0 Authentication required")},
+			want:   notify.ReasonAuthenticationFailed, wantMessage: "the server wants a login",
+		},
+		"a login wanted at MAIL": {
+			script:      fakesmtp.Script{fakesmtp.Mail: fakesmtp.Reply("530 5.7.0 Authentication required")},
+			want:        notify.ReasonAuthenticationFailed,
+			wantMessage: "MAIL: 530 5.7.0 Authentication required; the server wants a login: see `auth`",
+		},
+		"a login wanted at RCPT": {
+			script: fakesmtp.Script{fakesmtp.Rcpt: fakesmtp.Reply("530 5.7.0 Authentication required")},
+			want:   notify.ReasonAuthenticationFailed, wantMessage: "RCPT: 530 5.7.0 Authentication required; the server wants a login",
+		},
+		"a login wanted for one recipient": {
+			script: fakesmtp.Script{fakesmtp.Rcpt: fakesmtp.InTurn(
+				fakesmtp.Reply("250 ok"), fakesmtp.Reply("530 5.7.0 Authentication required"))},
+			to:   []string{"a@example.com", "b@example.com"},
+			want: notify.ReasonPartlyDeferred, wantMessage: "b@example.com: 530 5.7.0 Authentication required",
+			wantStates: []string{"Accepted 250 2.0.0", "Deferred 530 5.7.0"},
+		},
+		"a login wanted at DATA": {
+			script: fakesmtp.Script{fakesmtp.Data: fakesmtp.Reply("530 5.7.0 Authentication required")},
+			want:   notify.ReasonAuthenticationFailed, wantMessage: "DATA: 530 5.7.0 Authentication required; the server wants a login",
+		},
+		"a login wanted for the message": {
+			script: fakesmtp.Script{fakesmtp.FinalDot: fakesmtp.Reply("530 5.7.0 Authentication required")},
+			want:   notify.ReasonAuthenticationFailed, wantMessage: "message: 530 5.7.0 Authentication required; the server wants a login",
+		},
+		"encryption wanted at MAIL": {
+			script: fakesmtp.Script{fakesmtp.Mail: fakesmtp.Reply("530 5.7.0 Must issue a STARTTLS command first")},
+			want:   notify.ReasonTLSFailed, wantMessage: "; the server wants the connection to be encrypted: see `tls`",
+		},
 		"hanging up at MAIL": {
 			script: fakesmtp.Script{fakesmtp.Mail: fakesmtp.Drop()},
 			want:   notify.ReasonConnectionFailed, wantMessage: "MAIL: the server closed the connection",

@@ -41,9 +41,9 @@ var (
 	// the password itself, or as good as that, and PLAIN shows it to nobody else.
 	onTLS = []string{scramSHA256, plain, login, cramMD5, ntlm}
 	// onOpen orders those that do not show the password to whoever listens on an open connection.
-	onOpen = []string{scramSHA256, cramMD5, ntlm}
-	// exposing are those that do.
-	exposing = []string{plain, login}
+	onOpen = []string{scramSHA256, cramMD5}
+	// exposing are those that do, or let it be guessed fast (NTLM). PLAIN and LOGIN come last.
+	exposing = []string{ntlm, plain, login}
 )
 
 // logIn logs in by the mechanism that was named, or else the strongest that the server offers. It never tries a weaker one
@@ -115,7 +115,7 @@ func (l *Login) choose(offered []string, encrypted bool) (string, notify.Reason)
 	exposed := exposing
 	order := onTLS
 	switch named := mechanisms[l.Mechanism]; {
-	case named != "" && !slices.Contains(onOpen, named) && !encrypted && !l.AllowUnencrypted:
+	case named != "" && named != ntlm && !slices.Contains(onOpen, named) && !encrypted && !l.AllowUnencrypted:
 		order, exposed = nil, []string{named}
 	case named != "":
 		order, exposed = []string{named}, nil
@@ -138,7 +138,7 @@ func (l *Login) exposes() string {
 	if named := mechanisms[l.Mechanism]; named != "" {
 		return named + " would show the password"
 	}
-	return "all logins that the server offers would show the password"
+	return "all logins that the server offers would show the password or let it be guessed"
 }
 
 func (l *Login) unsupported(offered []string) string {

@@ -31,7 +31,10 @@ func (s *Sender) hosts(ctx context.Context, srv server) (hosts []server, failure
 	defer cancel()
 	found, err := s.mx.Lookup(looking, srv.host, s.port)
 	if err != nil {
-		return nil, []*failure{s.lookupFailed(srv, err)}
+		failed := s.lookupFailed(srv, err)
+		// Whoever forges answers about this domain must not choose another server for the mail.
+		failed.final = failed.reason == notify.ReasonDNSSECBogus
+		return nil, []*failure{failed}
 	}
 	for _, host := range found {
 		target := s.hostOf(srv, host)

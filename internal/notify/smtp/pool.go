@@ -20,6 +20,8 @@ const (
 	maxMessages = 100
 	// maxConnections is how many there are to one server under one key.
 	maxConnections = 3
+	// maxPerServer is how many there are to one server in all, idle ones included. Servers have a bound for each client.
+	maxPerServer = 10
 	// resetPatience is how long a server may take to answer on a connection that it may have forgotten.
 	resetPatience = 5 * time.Second
 )
@@ -27,11 +29,24 @@ const (
 // Pool keeps connections open for a while, for the next message to the same server under the same key, and bounds how many
 // there are. It is safe for concurrent use; the zero value is ready.
 type Pool struct {
-	mu     sync.Mutex
-	closed bool
-	lanes  map[laneKey]*lane
+	mu       sync.Mutex
+	closed   bool
+	channels map[string]*channel
+	lanes    map[laneKey]*lane
+	sites    map[string]*site
+	// made counts senders, parked connections: each has its turn.
+	made, parked uint64
 	// closing are the connections that are being said goodbye to, on behalf of nobody who waits.
 	closing sync.WaitGroup
+}
+
+// channel is one of which there are attempts or connections.
+type channel struct {
+	// key is of the revision that the sender that was made last, of those that have sent, has. Others are old.
+	key  string
+	made uint64
+	// attempts and lanes that there are.
+	attempts, lanes int
 }
 
 // laneKey is what connections must have in common.
@@ -46,14 +61,14 @@ type lane struct {
 	places chan struct{}
 	// users are those who have a place or wait for one.
 	users int
-	idle  []*idleConnection
-	// retired: the channel has another revision by now.
-	retired bool
+	// idle are those that nobody uses, the oldest first. Each keeps its seat.
+	idle []*idleConnection
 }
 
 type idleConnection struct {
 	*conversation
 	timer *time.Timer
+	turn  uint64
 }
 
 // place is the right to one connection. A nil place is the right to connections that nobody shares.
@@ -84,23 +99,67 @@ func (p *Pool) lane(key laneKey) *lane {
 	defer p.mu.Unlock()
 	l := p.lanes[key]
 	if l == nil {
-		p.retireOthers(key.key)
 		l = &lane{places: make(chan struct{}, maxConnections)}
 		if p.lanes == nil {
 			p.lanes = map[laneKey]*lane{}
 		}
 		p.lanes[key] = l
+		p.channels[channelOf(key.key)].lanes++
 	}
 	l.users++
 	return l
 }
 
+func channelOf(key string) string {
+	name, _, _ := strings.Cut(key, "@")
+	return name
+}
+
+// next is the turn of a sender that is being made.
+func (p *Pool) next() uint64 {
+	if p == nil {
+		return 0
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.made++
+	return p.made
+}
+
+// begin says that an attempt of a sender begins, and returns what says that it ends. With a sender of another revision than
+// before the connections of all others are closed, unless it is the older one.
+func (p *Pool) begin(key string, made uint64) (end func()) {
+	if p == nil {
+		return func() {}
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	name := channelOf(key)
+	c := p.channels[name]
+	if c == nil {
+		c = &channel{}
+		if p.channels == nil {
+			p.channels = map[string]*channel{}
+		}
+		p.channels[name] = c
+	}
+	c.attempts++
+	if made > c.made {
+		c.key, c.made = key, made
+		p.retireOthers(key)
+	}
+	return func() {
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		c.attempts--
+		p.tidyChannel(name, c)
+	}
+}
+
 // retireOthers closes the connections of other revisions of the same channel.
 func (p *Pool) retireOthers(key string) {
-	channel, _, _ := strings.Cut(key, "@")
 	for other, l := range p.lanes {
-		if name, _, _ := strings.Cut(other.key, "@"); name == channel && other.key != key {
-			l.retired = true
+		if other.key != key && channelOf(other.key) == channelOf(key) {
 			p.drain(other, l)
 		}
 	}
@@ -108,18 +167,37 @@ func (p *Pool) retireOthers(key string) {
 
 // drain closes all idle connections of a lane.
 func (p *Pool) drain(key laneKey, l *lane) {
-	for _, c := range l.idle {
-		c.timer.Stop()
-		p.closing.Go(c.close)
+	for len(l.idle) > 0 {
+		p.dismiss(key, l)
 	}
-	l.idle = nil
 	p.tidy(key, l)
+}
+
+// dismiss closes the oldest idle connection of a lane.
+func (p *Pool) dismiss(key laneKey, l *lane) {
+	c := l.idle[0]
+	l.idle = l.idle[1:]
+	c.timer.Stop()
+	p.closing.Go(func() {
+		c.close()
+		p.stand(key.address)
+	})
 }
 
 // tidy forgets a lane that nobody needs.
 func (p *Pool) tidy(key laneKey, l *lane) {
 	if l.users == 0 && len(l.idle) == 0 && p.lanes[key] == l {
 		delete(p.lanes, key)
+		name := channelOf(key.key)
+		c := p.channels[name]
+		c.lanes--
+		p.tidyChannel(name, c)
+	}
+}
+
+func (p *Pool) tidyChannel(name string, c *channel) {
+	if c.attempts == 0 && c.lanes == 0 {
+		delete(p.channels, name)
 	}
 }
 
@@ -156,17 +234,20 @@ func (pl *place) finish(c *conversation, verdict notify.Result, failed *failure)
 	if failed != nil || verdict.Reason == notify.ReasonUnknown || pl == nil || c.conn.broken || c.messages >= maxMessages ||
 		!c.conn.unbind() || !pl.park(c) {
 		c.close()
+		pl.stand()
 	}
 }
 
 // park says whether the connection may stay open.
 func (pl *place) park(c *conversation) bool {
-	pl.pool.mu.Lock()
-	defer pl.pool.mu.Unlock()
-	if pl.pool.closed || pl.lane.retired {
+	p := pl.pool
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.closed || p.channels[channelOf(pl.key.key)].key != pl.key.key || p.sites[pl.key.address].waiting > 0 {
 		return false
 	}
-	idle := &idleConnection{conversation: c}
+	p.parked++
+	idle := &idleConnection{conversation: c, turn: p.parked}
 	idle.timer = time.AfterFunc(maxIdle, func() { pl.expire(idle) })
 	pl.lane.idle = append(pl.lane.idle, idle)
 	return true
@@ -177,6 +258,7 @@ func (pl *place) expire(idle *idleConnection) {
 	if pl.remove(idle) {
 		defer pl.pool.closing.Done()
 		idle.close()
+		pl.stand()
 	}
 }
 

@@ -14,6 +14,10 @@ import (
 // codeClosing is the reply of a server that closes the connection, whatever the command was (RFC 5321, 3.8).
 const codeClosing = 421
 
+// codeLoginWanted is the reply of a server that wants a login (RFC 4954, 6) or encryption (RFC 3207, 4) before it goes on,
+// whatever the command was.
+const codeLoginWanted = 530
+
 // reply is what was said to a command, fit for a Result: bounded, printable and without secrets. The code is 0 where we
 // gave the answer ourselves.
 type reply struct {

@@ -25,6 +25,7 @@ type Sender struct {
 	dkim      *signer
 	pool      *Pool
 	key       string
+	made      uint64
 	timeout   time.Duration
 	helloName string
 	dial      func(ctx context.Context, network, address string) (net.Conn, error)
@@ -37,7 +38,7 @@ var _ notify.Sender = (*Sender)(nil)
 func New(cfg Config) (*Sender, error) {
 	s := &Sender{
 		port: cfg.Port, timeout: cfg.Timeout, dial: cfg.Dial, tls: cfg.TLS, mx: cfg.MX, pool: cfg.Pool, key: cfg.Key,
-		secrets: secretsOf(cfg.Login),
+		made: cfg.Pool.next(), secrets: secretsOf(cfg.Login),
 	}
 	if s.port == 0 {
 		s.port = defaultPort
@@ -80,36 +81,74 @@ func (s *Sender) Send(ctx context.Context, m notify.Message) notify.Result {
 	if err != nil {
 		return result(notify.ReasonInvalidMessage, err.Error())
 	}
+	defer s.pool.begin(s.key, s.made)()
 	var failures []*failure
-	for _, configured := range s.servers {
-		hosts, unusable := s.hosts(ctx, configured)
-		failures = append(failures, unusable...)
-		for _, srv := range hosts {
-			verdict, failed := s.talk(ctx, srv, l)
-			if failed == nil {
-				return verdict
-			}
-			failures = append(failures, failed)
-			if ctx.Err() != nil {
-				break
-			}
+	for i, configured := range s.servers {
+		verdict, failed := s.try(ctx, configured, len(s.servers)-i, l)
+		if len(failed) == 0 {
+			return verdict
 		}
-		if ctx.Err() != nil {
-			return cancelled(context.Cause(ctx), failures[len(failures)-1])
+		failures = append(failures, failed...)
+		last := failures[len(failures)-1]
+		if ctx.Err() != nil && !isTimeout(ctx.Err()) {
+			return cancelled(context.Cause(ctx), last)
+		}
+		if last.final || ctx.Err() != nil {
+			break
 		}
 	}
 	return noVerdict(failures)
 }
 
+// try goes through the hosts of one configured server, of those that are left. Who hangs must leave time for the others: each
+// has its share of what is left until the deadline.
+func (s *Sender) try(ctx context.Context, configured server, left int, l *letter) (notify.Result, []*failure) {
+	ctx, cancel := share(ctx, left)
+	defer cancel()
+	hosts, failures := s.hosts(ctx, configured)
+	for i, srv := range hosts {
+		verdict, failed := s.talkInTime(ctx, srv, len(hosts)-i, l)
+		if failed == nil {
+			return verdict, nil
+		}
+		if failures = append(failures, failed); ctx.Err() != nil {
+			break
+		}
+	}
+	return notify.Result{}, failures
+}
+
+// talkInTime talks to one of the hosts that are left.
+func (s *Sender) talkInTime(ctx context.Context, srv server, left int, l *letter) (notify.Result, *failure) {
+	ctx, cancel := share(ctx, left)
+	defer cancel()
+	began := time.Now() //nolint:forbidigo // a context's deadline is a time of this machine's clock
+	verdict, failed := s.talk(ctx, srv, l)
+	if deadline, ok := ctx.Deadline(); ok && failed != nil && isTimeout(ctx.Err()) {
+		failed.reason = notify.ReasonTimeout
+		failed.cause = fmt.Sprintf("%s: not done after %s, its share of the time of an attempt", failed.at,
+			deadline.Sub(began).Round(time.Second))
+	}
+	return verdict, failed
+}
+
 // talk has one conversation with one server, on a connection that is still open from the last one if there is one. The
 // Result is the server's verdict; a failure is why there was none.
 func (s *Sender) talk(ctx context.Context, srv server, l *letter) (notify.Result, *failure) {
-	p, err := s.pool.enter(ctx, laneKey{s.key, srv.address, srv.domain})
+	waited := func(err error) *failure {
+		return (&conversation{sender: s, server: srv}).failedFor(notify.ReasonCancelled, stepConnect, err.Error())
+	}
+	p, err := s.pool.enter(ctx, laneKey{s.key, strings.ToLower(srv.address), srv.domain})
 	if err != nil {
-		return notify.Result{}, (&conversation{sender: s, server: srv}).failedFor(notify.ReasonCancelled, stepConnect, err.Error())
+		return notify.Result{}, waited(err)
 	}
 	defer p.leave()
-	if c := p.take(); c != nil {
+	c := p.take()
+	if c == nil {
+		if err := p.sit(ctx); err != nil {
+			return notify.Result{}, waited(err)
+		}
+	} else {
 		if c.fits(s, srv) && c.resume(ctx, s, srv) {
 			verdict, failed := c.transact(l)
 			if failed == nil || failed.at > stepSender || ctx.Err() != nil {
@@ -121,6 +160,7 @@ func (s *Sender) talk(ctx context.Context, srv server, l *letter) (notify.Result
 	}
 	c, failed := s.open(ctx, srv)
 	if failed != nil {
+		p.stand()
 		return notify.Result{}, failed
 	}
 	verdict, failed := c.transact(l)
@@ -138,7 +178,7 @@ func noVerdict(failures []*failure) notify.Result {
 	told := failures[:min(len(failures), maxCauses)]
 	causes := make([]string, 0, len(told)+1)
 	for i, f := range failures {
-		if f.at >= furthest.at {
+		if f.at >= furthest.at || f.final {
 			furthest = f
 		}
 		if i < len(told) {

@@ -32,6 +32,8 @@ type transaction struct {
 	smtpUTF8 bool
 	// answers are what was said so far for each of the letter's recipients; nil where the server agreed.
 	answers []*reply
+	// loginWanted is what the server said to a recipient whom it would take from those who have logged in.
+	loginWanted *failure
 }
 
 // transact hands the letter over. The Result is the server's verdict; a failure is why there was none.
@@ -53,6 +55,9 @@ func (c *conversation) transact(l *letter) (notify.Result, *failure) {
 		return notify.Result{}, failed
 	}
 	if !slices.Contains(t.answers, nil) {
+		if t.loginWanted != nil {
+			return notify.Result{}, t.loginWanted
+		}
 		return t.settled(reply{}), nil
 	}
 	return t.handOver()
@@ -81,7 +86,10 @@ func (t *transaction) askForRecipients() (failed *failure) {
 			continue
 		}
 		t.answers[i], failed = t.ask(stepRecipient, func() error { return t.client.Rcpt(r.path()) })
-		if failed != nil {
+		switch {
+		case failed != nil && t.answers[i] != nil:
+			t.loginWanted = failed
+		case failed != nil:
 			return failed
 		}
 	}
@@ -129,11 +137,12 @@ func (t *transaction) send(body io.WriteCloser, content []byte) error {
 
 // notTaken tells what it means that the server did not say yes to the message.
 func (t *transaction) notTaken(err error) (notify.Result, *failure) {
-	if no := t.verdict(err); no != nil {
+	no := t.verdict(err)
+	if no != nil && no.code != codeLoginWanted {
 		return t.refused(notify.ReasonMessageRefused, no), nil
 	}
 	failed := t.failed(stepContent, err)
-	if failed.reason == notify.ReasonServerUnavailable || t.conn.sendErr != nil {
+	if no != nil || failed.reason == notify.ReasonServerUnavailable || t.conn.sendErr != nil {
 		return notify.Result{}, failed
 	}
 	// The final dot has left, so the server may have taken the message (RFC 1047). To ask another now would make twins.
