@@ -159,6 +159,4 @@ const (
 	// ReasonNotificationsRefused appears on Ready=False of a condition while the API server does not take its Notifications,
 	// for example because of a quota.
 	ReasonNotificationsRefused = "NotificationsRefused"
-	// ReasonNotImplemented appears on Ready=False and Stalled=True when a field asks for what this version cannot do yet.
-	ReasonNotImplemented = "NotImplemented"
 )

@@ -55,6 +55,9 @@ func TestServersThatHangLeaveTimeForTheOthers(t *testing.T) {
 					ctx, cancel := context.WithTimeout(context.WithoutCancel(t.Context()), attempt)
 					defer cancel()
 					checkReason(t, newSender(t, config).Send(ctx, alert()), notify.ReasonAccepted)
+					for _, name := range names {
+						servers[name+":25"].WaitClosed()
+					}
 				})
 			})
 		}

@@ -259,7 +259,7 @@ func stateTone(state string) screen.Tone {
 	switch state {
 	case v1alpha1.ReasonDelivered, v1alpha1.ReasonLogged, v1alpha1.ReasonReady:
 		return screen.Good
-	case v1alpha1.ReasonFailed, v1alpha1.ReasonInvalid, v1alpha1.ReasonNotImplemented, v1alpha1.ReasonNotificationsRefused:
+	case v1alpha1.ReasonFailed, v1alpha1.ReasonInvalid, v1alpha1.ReasonNotificationsRefused:
 		return screen.Bad
 	case string(v1alpha1.DeliveryNotNeeded), string(v1alpha1.DeliveryStandby), v1alpha1.ReasonSuspended:
 		return screen.Faint
