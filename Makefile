@@ -70,10 +70,10 @@ test: $(DEVCLUSTER) ## Unit and integration tests, on a real kube-apiserver and 
 # What `make test-interop` installs where it is missing. Debian may start what it installs; the tests neither need nor mind that:
 # they start servers of their own on loopback.
 INTEROP_PACKAGES := postfix libsasl2-modules sasl2-bin dovecot-core dovecot-submissiond dovecot-lmtpd opendkim \
-  unbound bind9 bind9-utils
+  unbound bind9 bind9-utils postgresql
 
 .PHONY: test-interop
-test-interop: $(DEVCLUSTER) ## E-mail against real Postfix, Dovecot, Mailpit, unbound and BIND on loopback (Debian, root)
+test-interop: $(DEVCLUSTER) ## Against real Postfix, Dovecot, Mailpit, unbound, BIND and PostgreSQL on loopback (Debian, root)
 	@missing=(); for package in $(INTEROP_PACKAGES); do \
 	  dpkg-query -W -f '$${Status}' "$$package" 2>/dev/null | grep -q '^install ok installed$$' || missing+=("$$package"); \
 	done; \
@@ -82,7 +82,7 @@ test-interop: $(DEVCLUSTER) ## E-mail against real Postfix, Dovecot, Mailpit, un
 	  apt-get update -q && DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends "$${missing[@]}"; \
 	fi
 	mailpit="$$($(DEVCLUSTER) assets mailpit)" && \
-	  PATH="$$mailpit:$$PATH" go test -tags interop -count=1 -timeout 10m ./test/interop ./internal/mx
+	  PATH="$$mailpit:$$PATH" go test -tags interop -count=1 -timeout 10m ./test/interop ./internal/mx ./internal/archive
 
 # What a node needs, where it is missing. busybox-static goes into an image.
 NODE_PACKAGES := containerd runc containernetworking-plugins iproute2 busybox-static

@@ -21,6 +21,22 @@ import (
 	"github.com/tocsin-dev/tocsin/internal/archive/serve"
 )
 
+// setupKeeping has the manager archive notifications, and delete what was kept for long enough.
+func setupKeeping(mgr ctrl.Manager, evaluator *Evaluator, options Options) error {
+	archiver, err := setupArchive(mgr, options)
+	if err != nil {
+		return err
+	}
+	deletions, err := NewRetention(mgr, evaluator, archiver, options)
+	if err != nil {
+		return err
+	}
+	if err := mgr.Add(deletions); err != nil {
+		return fmt.Errorf("adding the retention: %w", err)
+	}
+	return nil
+}
+
 // setupArchive has the manager archive notifications and serve what is archived; nil without an archive.
 func setupArchive(mgr ctrl.Manager, options Options) (*Archiver, error) {
 	if options.Archive == nil {

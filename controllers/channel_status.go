@@ -11,6 +11,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/tocsin-dev/tocsin/api/v1alpha1"
+	"github.com/tocsin-dev/tocsin/internal/mx"
 	"github.com/tocsin-dev/tocsin/internal/notify"
 	"github.com/tocsin-dev/tocsin/internal/outbox"
 	"github.com/tocsin-dev/tocsin/internal/status"
@@ -36,6 +37,8 @@ type gathered struct {
 	exec *status.Verdict
 	// fallback is the channel that fallbackRef names; nil when there is none.
 	fallback *v1alpha1.NotificationChannel
+	// domains are what is wrong with the domains that were looked up, one for each server; nil where nothing is.
+	domains []*mx.Error
 }
 
 // judgeChannel says whether a channel can be used.
@@ -62,7 +65,7 @@ func judgeChannel(channel *v1alpha1.NotificationChannel, g gathered, now time.Ti
 			"%s; put one that is valid there", settingsField(channel), channel.Spec.Transport().TLS.ClientCertificateRef.Name,
 			tlsconfig.Validity(certificate, now))}
 	}
-	return verdict
+	return judgeDomains(channel, g.domains, verdict)
 }
 
 func stalled(message string) status.Verdict {
@@ -85,7 +88,7 @@ func (g gathered) certificate() *x509.Certificate {
 func describe(channel *v1alpha1.NotificationChannel, g gathered, verdict status.Verdict, now time.Time) {
 	s := &channel.Status
 	s.ObservedGeneration = channel.Generation
-	s.Revision = revision(channel, g.secrets.Version)
+	s.Revision = revision(channel, g.secrets.known(s.Revision))
 	s.ClientCertificate = nil
 	if certificate := g.certificate(); certificate != nil {
 		s.ClientCertificate = &v1alpha1.CertificateStatus{
@@ -126,12 +129,20 @@ func certificateAdvice(channel *v1alpha1.NotificationChannel, g gathered, now ti
 
 func dnssecAdvice(channel *v1alpha1.NotificationChannel) advice {
 	t := channel.Spec.Transport()
-	if t == nil || !t.MXLookup || t.TLS == nil || t.TLS.Mode != v1alpha1.TLSNone ||
-		t.DNS != nil && t.DNS.DNSSEC == v1alpha1.DNSSECRequire {
+	if t == nil || !t.MXLookup || t.DNS != nil && t.DNS.DNSSEC == v1alpha1.DNSSECRequire {
 		return advice{}
 	}
-	return advice{v1alpha1.DNSSECAdvisedCondition, "the servers are found by DNS and nothing is encrypted, so that whoever can forge an " +
-		"answer gets the mail; name a resolver that validates in `dns.resolvers` and set `dns.dnssec: Require`, or have TLS"}
+	why := "with TLS Opportunistic the server is whoever DNS says, whatever its certificate"
+	if t.TLS != nil {
+		switch t.TLS.Mode {
+		case v1alpha1.TLSNone:
+			why = "nothing is encrypted or checked"
+		case v1alpha1.TLSRequired:
+			why = "the server's certificate is checked against a name that DNS gave"
+		}
+	}
+	return advice{v1alpha1.DNSSECAdvisedCondition, "the servers are found by DNS and " + why + ", so that whoever can forge an answer gets " +
+		"the mail; name a resolver that validates in `dns.resolvers` and set `dns.dnssec: Require`"}
 }
 
 func fallbackAdvice(channel, fallback *v1alpha1.NotificationChannel) advice {
@@ -158,13 +169,16 @@ func nextLook(g gathered, now time.Time) time.Duration {
 	if g.exec != nil {
 		return secretPoll // of what else may change it, nothing is watched
 	}
-	if g.secrets.Version == "" {
-		return 0
-	}
 	if g.credentials != nil {
 		return secretRetry
 	}
-	next := secretPoll
+	var next time.Duration
+	switch {
+	case g.secrets.Version != "":
+		next = secretPoll
+	case g.domains != nil:
+		next = domainPoll
+	}
 	if certificate := g.certificate(); certificate != nil {
 		for _, instant := range []time.Time{
 			certificate.NotBefore, certificate.NotAfter.Add(-certificateNotice),

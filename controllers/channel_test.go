@@ -478,16 +478,28 @@ func TestDNSSECIsAdvisedWhereNothingElseProtects(t *testing.T) {
 	t.Parallel()
 	ns := k8s.Namespace(t)
 	channel := mailChannel(ns, "mail", 25)
+	names := startNames(t, map[string]string{"example.com MX": "example.com. MX 10 mx.example.com.", "mx.example.com A": "mx.example.com. A 192.0.2.1"})
 	channel.Spec.Email.Servers, channel.Spec.Email.MXLookup = []v1alpha1.MailServer{"example.com"}, true
+	channel.Spec.Email.DNS = &v1alpha1.DNSSettings{Resolvers: []string{names.address}}
 	channel.Spec.Email.TLS = &v1alpha1.TLSSettings{Mode: v1alpha1.TLSNone}
 	ready(t, channel)
-	advised(t, channel, v1alpha1.DNSSECAdvisedCondition, "DNSSECAdvised", "`dns.resolvers`", "`dns.dnssec: Require`")
+	const advice = "name a resolver that validates in `dns.resolvers` and set `dns.dnssec: Require`"
+	advised(t, channel, v1alpha1.DNSSECAdvisedCondition, "DNSSECAdvised", "nothing is encrypted or checked", advice)
+	for _, tc := range []struct {
+		tls  *v1alpha1.TLSSettings
+		want string
+	}{
+		{nil, "with TLS Opportunistic the server is whoever DNS says"},
+		{&v1alpha1.TLSSettings{Mode: v1alpha1.TLSOpportunistic}, "with TLS Opportunistic the server is whoever DNS says"},
+		{&v1alpha1.TLSSettings{Mode: v1alpha1.TLSRequired}, "is checked against a name that DNS gave"},
+		{&v1alpha1.TLSSettings{Mode: v1alpha1.TLSNone}, "nothing is encrypted or checked"},
+	} {
+		k8s.Change(t, channel, func() { channel.Spec.Email.TLS = tc.tls })
+		advised(t, channel, v1alpha1.DNSSECAdvisedCondition, "DNSSECAdvised", tc.want, advice)
+	}
 	for name, change := range map[string]func(*v1alpha1.EmailChannel){
-		"with DNSSEC": func(e *v1alpha1.EmailChannel) {
-			e.DNS = &v1alpha1.DNSSettings{DNSSEC: "Require", Resolvers: []string{"127.0.0.1:53"}}
-		},
-		"with encryption": func(e *v1alpha1.EmailChannel) { e.TLS = nil },
-		"without lookup":  func(e *v1alpha1.EmailChannel) { e.MXLookup = false },
+		"with DNSSEC":    func(e *v1alpha1.EmailChannel) { e.DNS.DNSSEC = v1alpha1.DNSSECRequire },
+		"without lookup": func(e *v1alpha1.EmailChannel) { e.MXLookup, e.DNS = false, nil },
 	} {
 		before := *channel.Spec.Email.DeepCopy()
 		k8s.Change(t, channel, func() { change(channel.Spec.Email) })

@@ -37,6 +37,8 @@ type Secrets struct {
 	DKIMKey     crypto.Signer
 	// Version changes when any of them does. It is empty if the channel names none.
 	Version string
+	// Unread: not all of them could be read, so that the Version says nothing.
+	Unread bool
 }
 
 // Format keeps them out of whatever they are printed into.
@@ -78,6 +80,7 @@ func (c Credentials) Read(ctx context.Context, channel *v1alpha1.NotificationCha
 	if email := channel.Spec.Email; email != nil && email.DKIM != nil {
 		s.DKIMKey = r.signingKey(ctx, "spec.email.dkim.secretRef", email.DKIM.SecretRef.Name)
 	}
+	s.Unread = r.unread
 	if r.named {
 		s.Version = fmt.Sprintf("%x", r.versions.Sum(nil)[:8])
 	}
@@ -99,6 +102,8 @@ type reading struct {
 	// named: there was something to read. versions are those of all of it.
 	named    bool
 	versions hash.Hash
+	// unread: what there is of something is not known.
+	unread bool
 	// reason is of the first thing that is wrong; messages tell all.
 	reason   string
 	messages []string
@@ -118,6 +123,7 @@ func (r *reading) get(ctx context.Context, field, kind, name string, into client
 	case apierrors.IsNotFound(err):
 		r.refuse(v1alpha1.ReasonSecretNotFound, field, "%s %q does not exist; create it in namespace %s", kind, name, r.namespace)
 	case err != nil:
+		r.unread = true
 		r.refuse(v1alpha1.ReasonSecretUnreadable, field, "reading %s %q: %v", kind, name, err)
 	}
 	// What is not there is a version, too.

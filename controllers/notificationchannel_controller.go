@@ -13,6 +13,7 @@ import (
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/builder"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/controller"
 	"sigs.k8s.io/controller-runtime/pkg/event"
 	"sigs.k8s.io/controller-runtime/pkg/handler"
 	"sigs.k8s.io/controller-runtime/pkg/predicate"
@@ -28,39 +29,44 @@ const (
 	secretPoll = 30 * time.Second
 	// secretRetry is how often a Secret that cannot be used is looked at.
 	secretRetry = 5 * time.Second
+	// channelWorkers is how many channels are looked at at once: resolvers may be slow.
+	channelWorkers = 4
 	// conflictRetry is when a write that met a newer object is repeated, from a cache that has caught up by then.
 	conflictRetry = 100 * time.Millisecond
 )
 
-// ChannelReconciler checks each NotificationChannel and the Secrets it names, and is the one writer of its status.
+// ChannelReconciler checks each NotificationChannel, the Secrets it names and the domains that it sends to, and is the one
+// writer of its status.
 type ChannelReconciler struct {
 	client.Client
 	Senders Senders
 	Clock   clock.PassiveClock
 	exec    *executor
+	domains domains
 }
 
 // +kubebuilder:rbac:groups=tocsin.dev,resources=notificationchannels,verbs=get;list;watch
 // +kubebuilder:rbac:groups=tocsin.dev,resources=notificationchannels/status,verbs=get;patch
 // +kubebuilder:rbac:groups="",resources=secrets;configmaps,verbs=get
 
-// Reconcile says in the channel's status whether it can be used. A channel with Secrets is looked at again and again.
+// Reconcile says in the channel's status whether it can be used. A channel with Secrets or domains is looked at again and again.
 func (r *ChannelReconciler) Reconcile(ctx context.Context, request ctrl.Request) (ctrl.Result, error) {
 	channel := &v1alpha1.NotificationChannel{}
 	if err := r.Get(ctx, request.NamespacedName, channel); err != nil {
+		r.domains.forget(request.NamespacedName)
 		return ctrl.Result{}, client.IgnoreNotFound(err)
 	}
-	g, err := r.gather(ctx, channel)
+	now := r.Clock.Now()
+	g, err := r.gather(ctx, channel, now)
 	if err != nil {
 		return ctrl.Result{}, err
 	}
-	now := r.Clock.Now()
 	before := channel.DeepCopy()
 	describe(channel, g, judgeChannel(channel, g, now), now)
 	return ctrl.Result{RequeueAfter: nextLook(g, now)}, r.writeStatus(ctx, channel, before)
 }
 
-func (r *ChannelReconciler) gather(ctx context.Context, channel *v1alpha1.NotificationChannel) (gathered, error) {
+func (r *ChannelReconciler) gather(ctx context.Context, channel *v1alpha1.NotificationChannel, now time.Time) (gathered, error) {
 	var g gathered
 	var err error
 	if g.fallback, err = r.fallback(ctx, channel); err != nil {
@@ -78,6 +84,7 @@ func (r *ChannelReconciler) gather(ctx context.Context, channel *v1alpha1.Notifi
 	}
 	if _, g.settings = r.Senders.with(channel, Secrets{}); g.settings == nil {
 		g.secrets, g.credentials = r.secrets(ctx, channel)
+		g.domains = r.lookUp(ctx, channel, now)
 	}
 	return g, nil
 }
@@ -132,6 +139,7 @@ func (r *ChannelReconciler) setupWithManager(mgr ctrl.Manager) error {
 		For(&v1alpha1.NotificationChannel{}, builder.WithPredicates(predicate.GenerationChangedPredicate{})).
 		Watches(&v1alpha1.NotificationChannel{}, handler.EnqueueRequestsFromMapFunc(r.fallingBackOn),
 			builder.WithPredicates(readinessChanged())).
+		WithOptions(controller.Options{MaxConcurrentReconciles: channelWorkers}).
 		Complete(quietConflicts(r))
 }
 

@@ -87,12 +87,8 @@ func (s Senders) with(channel *v1alpha1.NotificationChannel, secrets Secrets) (n
 	for _, server := range transport.Servers {
 		config.Servers = append(config.Servers, string(server))
 	}
-	if transport.Port != nil {
-		config.Port = int(*transport.Port)
-	}
-	if timeout, err := transport.Timeout.Duration(); err == nil {
-		config.Timeout = timeout
-	}
+	config.Port = portOf(transport)
+	config.Timeout = timeoutOf(transport)
 	if transport.MXLookup {
 		resolver, err := s.resolvers.of(transport.DNS, config.Timeout)
 		if err != nil {
@@ -104,6 +100,25 @@ func (s Senders) with(channel *v1alpha1.NotificationChannel, secrets Secrets) (n
 		config.DKIM = &smtp.DKIM{Domain: email.DKIM.Domain, Selector: email.DKIM.Selector, Key: secrets.DKIMKey}
 	}
 	return smtp.New(config)
+}
+
+// defaultPort is where mail servers listen (RFC 5321, 4.5.4.2).
+const defaultPort = 25
+
+func portOf(t *v1alpha1.MailTransport) int {
+	if t.Port == nil {
+		return defaultPort
+	}
+	return int(*t.Port)
+}
+
+// timeoutOf a step; 0 where the channel does not say.
+func timeoutOf(t *v1alpha1.MailTransport) time.Duration {
+	timeout, err := t.Timeout.Duration()
+	if err != nil {
+		return 0
+	}
+	return timeout
 }
 
 func tlsOf(t *v1alpha1.MailTransport, secrets Secrets) smtp.TLS {
@@ -127,6 +142,15 @@ func revision(channel *v1alpha1.NotificationChannel, secrets string) string {
 		return fmt.Sprint(channel.Generation)
 	}
 	return fmt.Sprintf("%d-%s", channel.Generation, secrets)
+}
+
+// known is the version of the Secrets as far as it is known: that of the last revision where not all could be read now. Who
+// waits for a revision to change waits for what somebody did.
+func (s Secrets) known(last string) string {
+	if _, version, ok := strings.Cut(last, "-"); ok && s.Unread {
+		return version
+	}
+	return s.Version
 }
 
 // maxResolvers is how many resolvers are remembered. With one more all are forgotten, which costs some questions anew.

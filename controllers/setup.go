@@ -91,16 +91,8 @@ func Setup(ctx context.Context, mgr ctrl.Manager, options Options) error {
 	if err := mgr.AddReadyzCheck("events", evaluator.inStep); err != nil {
 		return fmt.Errorf("adding the readiness check: %w", err)
 	}
-	archiver, err := setupArchive(mgr, options)
-	if err != nil {
+	if err := setupKeeping(mgr, evaluator, options); err != nil {
 		return err
-	}
-	deletions, err := NewRetention(mgr, evaluator, archiver, options)
-	if err != nil {
-		return err
-	}
-	if err := mgr.Add(deletions); err != nil {
-		return fmt.Errorf("adding the retention: %w", err)
 	}
 	senders := NewSenders(mgr.GetAPIReader(), options.HelloName)
 	if err := mgr.Add(senders); err != nil {

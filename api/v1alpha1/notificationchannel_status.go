@@ -42,8 +42,8 @@ type CertificateStatus struct {
 const (
 	// CertificateExpiringCondition: the client's certificate expires within 30 days.
 	CertificateExpiringCondition = "CertificateExpiring"
-	// DNSSECAdvisedCondition: the servers are found by DNS, neither their names nor their certificates are checked, and
-	// DNSSEC would help.
+	// DNSSECAdvisedCondition: the servers are found by DNS, and DNSSEC is not required, so that whoever can forge an answer gets
+	// the mail, whatever `tls.mode` says; the message tells why.
 	DNSSECAdvisedCondition = "DNSSECAdvised"
 	// FallbackNotReadyCondition: the channel that `fallbackRef` names cannot be used.
 	FallbackNotReadyCondition = "FallbackNotReady"

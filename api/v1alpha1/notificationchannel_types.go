@@ -141,7 +141,7 @@ type DNSSettings struct {
 	// +kubebuilder:validation:items:Pattern=`^(\[[0-9a-fA-F:.]+\]|[^\s:\[\]]+):[0-9]{1,5}$`
 	// +listType=atomic
 	Resolvers []string `json:"resolvers,omitempty"`
-	// dnssec: Advise (the default) says in the status when answers are not protected; Require accepts no others.
+	// dnssec: Advise (the default) says in the status why answers should be protected; Require accepts no others.
 	// +optional
 	DNSSEC DNSSECMode `json:"dnssec,omitempty"`
 }

@@ -88,7 +88,7 @@ func (d *Database) Close() error {
 	return opened.close()
 }
 
-const upsert = `INSERT INTO tocsin_notifications (uid, revision, namespace, name, created, decided, kind, condition, severity,
+const upsert = `INSERT INTO notification_archive (uid, revision, namespace, name, created, decided, kind, condition, severity,
   creator, state, acknowledged, acknowledged_by, acknowledged_at, channels, computers, text, object)
 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18)
 ON CONFLICT (uid) DO UPDATE SET revision = excluded.revision, namespace = excluded.namespace, name = excluded.name,
@@ -96,7 +96,7 @@ ON CONFLICT (uid) DO UPDATE SET revision = excluded.revision, namespace = exclud
   severity = excluded.severity, creator = excluded.creator, state = excluded.state, acknowledged = excluded.acknowledged,
   acknowledged_by = excluded.acknowledged_by, acknowledged_at = excluded.acknowledged_at, channels = excluded.channels,
   computers = excluded.computers, text = excluded.text, object = excluded.object
-WHERE excluded.revision >= tocsin_notifications.revision`
+WHERE excluded.revision >= notification_archive.revision`
 
 // Put adds or replaces entries.
 func (d *Database) Put(ctx context.Context, entries []Entry) error {
@@ -160,7 +160,7 @@ func (d *Database) Revisions(ctx context.Context, uids []types.UID) (map[types.U
 	for some := range slices.Chunk(uids, maxAsked) {
 		w := &where{}
 		anyOf(w, "uid", some)
-		if err := eachRow(ctx, db.reads, "SELECT uid, revision FROM tocsin_notifications"+w.String(), w.values,
+		if err := eachRow(ctx, db.reads, "SELECT uid, revision FROM notification_archive"+w.String(), w.values,
 			func(rows *sql.Rows) error {
 				var uid string
 				var revision int64
@@ -237,7 +237,7 @@ func (s *search) next(ctx context.Context, db *sql.DB, w where) (bool, error) {
 	if s.at != nil {
 		w.term("(decided, uid) < (%s, %s)", s.at.decided, s.at.uid)
 	}
-	statement := "SELECT decided, uid, object FROM tocsin_notifications" + w.String() +
+	statement := "SELECT decided, uid, object FROM notification_archive" + w.String() +
 		" ORDER BY decided DESC, uid DESC LIMIT " + w.value(s.limit)
 	seen := 0
 	err := eachRow(ctx, db, statement, w.values, func(rows *sql.Rows) error {
@@ -288,7 +288,7 @@ func (d *Database) Get(ctx context.Context, namespace, name string) (*v1alpha1.N
 	}
 	var object []byte
 	err = db.reads.QueryRowContext(ctx, strings.Join([]string{
-		"SELECT object FROM tocsin_notifications WHERE namespace = $1 AND name = $2",
+		"SELECT object FROM notification_archive WHERE namespace = $1 AND name = $2",
 		"ORDER BY created DESC, revision DESC LIMIT 1",
 	}, " "), clean(namespace), clean(name)).Scan(&object)
 	switch {

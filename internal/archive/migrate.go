@@ -43,12 +43,12 @@ func step(ctx context.Context, db *sql.DB, k kind, files fs.FS, names []string) 
 	if err := k.alone(ctx, tx); err != nil {
 		return false, err
 	}
-	const table = "CREATE TABLE IF NOT EXISTS tocsin_schema (version BIGINT NOT NULL PRIMARY KEY)"
+	const table = "CREATE TABLE IF NOT EXISTS notification_archive_schema (version BIGINT NOT NULL PRIMARY KEY)"
 	if _, err := tx.ExecContext(ctx, table); err != nil {
 		return false, err
 	}
 	var version int
-	if err := tx.QueryRowContext(ctx, "SELECT coalesce(max(version), 0) FROM tocsin_schema").Scan(&version); err != nil {
+	if err := tx.QueryRowContext(ctx, "SELECT coalesce(max(version), 0) FROM notification_archive_schema").Scan(&version); err != nil {
 		return false, err
 	}
 	switch {
@@ -65,7 +65,7 @@ func step(ctx context.Context, db *sql.DB, k kind, files fs.FS, names []string) 
 	if _, err := tx.ExecContext(ctx, string(statements)); err != nil {
 		return false, fmt.Errorf("%s: %w", path.Base(names[version]), err)
 	}
-	if _, err := tx.ExecContext(ctx, "INSERT INTO tocsin_schema (version) VALUES ($1)", version+1); err != nil {
+	if _, err := tx.ExecContext(ctx, "INSERT INTO notification_archive_schema (version) VALUES ($1)", version+1); err != nil {
 		return false, err
 	}
 	return false, tx.Commit()

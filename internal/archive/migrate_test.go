@@ -69,13 +69,13 @@ func TestAnOldSchemaIsMigrated(t *testing.T) {
 		t.Fatal(err)
 	}
 	p, err := opened(t, path, later(t, `
-		ALTER TABLE tocsin_notifications ADD COLUMN later TEXT NOT NULL DEFAULT 'added';
-		UPDATE tocsin_notifications SET later = later || ' to ' || name;`))
+		ALTER TABLE notification_archive ADD COLUMN later TEXT NOT NULL DEFAULT 'added';
+		UPDATE notification_archive SET later = later || ' to ' || name;`))
 	if err != nil {
 		t.Fatal(err)
 	}
 	var value string
-	if err := p.reads.QueryRowContext(t.Context(), "SELECT later FROM tocsin_notifications").Scan(&value); err != nil || value != "added to kept" {
+	if err := p.reads.QueryRowContext(t.Context(), "SELECT later FROM notification_archive").Scan(&value); err != nil || value != "added to kept" {
 		t.Errorf("%q, %v", value, err)
 	}
 	// what has opened the database before goes on
@@ -110,7 +110,7 @@ func TestAStepThatFailsLeavesNothing(t *testing.T) {
 		t.Fatal(err)
 	}
 	var steps int
-	if err := p.reads.QueryRowContext(t.Context(), "SELECT count(*) FROM tocsin_schema").Scan(&steps); err != nil || steps != 2 {
+	if err := p.reads.QueryRowContext(t.Context(), "SELECT count(*) FROM notification_archive_schema").Scan(&steps); err != nil || steps != 2 {
 		t.Errorf("%d steps were taken: %v", steps, err)
 	}
 }

@@ -233,7 +233,7 @@ func TestPostgreSQL(t *testing.T) {
 	t.Run("a newer schema is refused", func(t *testing.T) {
 		location := s.database(t)
 		stored(t, open(t, location), told(1))
-		if err := s.admin(t.Context(), fmt.Sprintf("log%d", s.numbers.Load()), "INSERT INTO tocsin_schema VALUES (99)"); err != nil {
+		if err := s.admin(t.Context(), fmt.Sprintf("log%d", s.numbers.Load()), "INSERT INTO notification_archive_schema VALUES (99)"); err != nil {
 			t.Fatal(err)
 		}
 		if _, err := open(t, location).Get(t.Context(), "a", "b"); !errors.Is(err, archive.ErrNewerSchema) {

@@ -8,6 +8,7 @@ import (
 	"math/rand/v2"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -183,7 +184,10 @@ func testPages(t *testing.T, s archive.Store) {
 		want = append(want, n.Name)
 	}
 	slices.SortFunc(want, func(a, b string) int { // by time, the newest first; then by UID, backwards
-		minutes := func(name string) int { var i int; fmt.Sscanf(name, "n-%d", &i); return i / 3 }
+		minutes := func(name string) int {
+			i, _ := strconv.Atoi(strings.TrimPrefix(name, "n-"))
+			return i / 3
+		}
 		if minutes(a) != minutes(b) {
 			return minutes(a) - minutes(b)
 		}
@@ -215,7 +219,7 @@ func testPages(t *testing.T, s archive.Store) {
 
 func testHostile(t *testing.T, s archive.Store) {
 	texts := []string{
-		`'; DROP TABLE tocsin_notifications; --`, `" OR ""="`, `%`, `_`, `\`, `\%`, `$1`, `?`, "a\x00b", "\u202e", "\u2028</script>",
+		`'; DROP TABLE notification_archive; --`, `" OR ""="`, `%`, `_`, `\`, `\%`, `$1`, `?`, "a\x00b", "\u202e", "\u2028</script>",
 		"ĀÉß İ", "日本語", "🜲", "a\nb", `{"a":1}`, `*`, `\u0000`, "\uFFFD",
 	}
 	for i, text := range texts {

@@ -92,7 +92,7 @@ func (p Policy) thin(groups []Group, before Verb, now time.Time) Decision {
 	}
 	far := p.FarOver(number, bytes)
 	first, found := goesFirst(groups, reason, now)
-	if !found || first.Stage == Unfinished && !far || first.Stage == Unarchived && !p.TwiceOver(number, bytes) {
+	if !found || !p.mayGo(first.Stage, number, bytes) {
 		return Decision{Verb: Keep}
 	}
 	excess := number - p.Limit
@@ -114,6 +114,18 @@ func (p Policy) Over(number int, bytes int64) bool {
 // FarOver says whether that many are more than a tenth too many.
 func (p Policy) FarOver(number int, bytes int64) bool {
 	return number > p.Limit+p.Limit/10 || p.MemoryLimit > 0 && bytes > p.MemoryLimit+p.MemoryLimit/10
+}
+
+// mayGo says whether what is at a stage may go when that many are too many.
+func (p Policy) mayGo(stage Stage, number int, bytes int64) bool {
+	switch stage {
+	case Unfinished:
+		return p.FarOver(number, bytes)
+	case Unarchived:
+		return p.TwiceOver(number, bytes)
+	default:
+		return true
+	}
 }
 
 // TwiceOver says whether that many are twice too many.

@@ -47,6 +47,7 @@ func TestMailpit(t *testing.T) {
 	}{
 		"sender put off":       {"Sender", 451, notify.ReasonDeferred, true},
 		"sender refused":       {"Sender", 550, notify.ReasonSenderRefused, false},
+		"a login wanted":       {"Sender", 530, notify.ReasonAuthenticationFailed, true},
 		"closing down at MAIL": {"Sender", 421, notify.ReasonServerUnavailable, true},
 		"recipient put off":    {"Recipient", 450, notify.ReasonDeferred, true},
 		"recipient refused":    {"Recipient", 550, notify.ReasonRefused, false},

@@ -33,7 +33,7 @@ func TestTLS(t *testing.T) {
 		verified string
 	}{
 		"None, though STARTTLS is offered":        {service: "starttls", tls: smtp.TLS{Mode: none}, version: "none"},
-		"None, where it is demanded":              {service: "login", tls: smtp.TLS{Mode: none}, want: notify.ReasonSenderRefused, version: "none"},
+		"None, where it is demanded":              {service: "login", tls: smtp.TLS{Mode: none}, want: notify.ReasonTLSFailed, words: "the server wants the connection to be encrypted", version: "none"},
 		"Opportunistic, and offered":              {service: "starttls", tls: smtp.TLS{Mode: opportunistic}, version: "TLS 1.3"},
 		"Opportunistic trusts anybody":            {service: "starttls", tls: smtp.TLS{Mode: opportunistic, Roots: others}, version: "TLS 1.3"},
 		"Opportunistic, and not offered":          {service: "open", tls: smtp.TLS{Mode: opportunistic}, version: "none"},

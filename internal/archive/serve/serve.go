@@ -22,7 +22,7 @@ import (
 
 const (
 	// TokenHeader holds the reader's token. It is not Authorization, which the API server takes away from what it passes on.
-	TokenHeader = "X-Tocsin-Token"
+	TokenHeader = "X-Tocsin-Token" //nolint:gosec // the name of the header, no token
 	// Audience is what the token must be for, so that it is of no use elsewhere.
 	Audience = "archive.tocsin.dev"
 	// ListPath lists entries; with /NAMESPACE/NAME behind it, one.

@@ -1,6 +1,6 @@
 -- Times are in seconds since 1970. Names that are compared without regard to case are in lower case; lists have a line break
 -- before, between and after their names.
-CREATE TABLE tocsin_notifications (
+CREATE TABLE notification_archive (
   uid             TEXT COLLATE "C" NOT NULL PRIMARY KEY,
   revision        BIGINT NOT NULL,
   namespace       TEXT NOT NULL,
@@ -20,11 +20,11 @@ CREATE TABLE tocsin_notifications (
   text            TEXT NOT NULL,
   object          JSON NOT NULL
 );
-CREATE INDEX tocsin_notifications_decided ON tocsin_notifications (decided, uid);
-CREATE INDEX tocsin_notifications_namespace ON tocsin_notifications (namespace, decided, uid);
-CREATE INDEX tocsin_notifications_kind ON tocsin_notifications (kind, decided, uid);
-CREATE INDEX tocsin_notifications_condition ON tocsin_notifications (condition, decided, uid);
-CREATE INDEX tocsin_notifications_severity ON tocsin_notifications (severity, decided, uid);
-CREATE INDEX tocsin_notifications_creator ON tocsin_notifications (creator, decided, uid);
-CREATE INDEX tocsin_notifications_acknowledged ON tocsin_notifications (acknowledged, decided, uid);
-CREATE INDEX tocsin_notifications_name ON tocsin_notifications (namespace, name);
+CREATE INDEX notification_archive_decided ON notification_archive (decided, uid);
+CREATE INDEX notification_archive_namespace ON notification_archive (namespace, decided, uid);
+CREATE INDEX notification_archive_kind ON notification_archive (kind, decided, uid);
+CREATE INDEX notification_archive_condition ON notification_archive (condition, decided, uid);
+CREATE INDEX notification_archive_severity ON notification_archive (severity, decided, uid);
+CREATE INDEX notification_archive_creator ON notification_archive (creator, decided, uid);
+CREATE INDEX notification_archive_acknowledged ON notification_archive (acknowledged, decided, uid);
+CREATE INDEX notification_archive_name ON notification_archive (namespace, name);

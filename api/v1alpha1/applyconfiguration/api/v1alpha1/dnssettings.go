@@ -16,7 +16,7 @@ import (
 type DNSSettingsApplyConfiguration struct {
 	// resolvers to ask, as address:port. Unset: the cluster's.
 	Resolvers []string `json:"resolvers,omitempty"`
-	// dnssec: Advise (the default) says in the status when answers are not protected; Require accepts no others.
+	// dnssec: Advise (the default) says in the status why answers should be protected; Require accepts no others.
 	DNSSEC *apiv1alpha1.DNSSECMode `json:"dnssec,omitempty"`
 }
 
