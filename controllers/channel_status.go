@@ -141,8 +141,8 @@ func dnssecAdvice(channel *v1alpha1.NotificationChannel) advice {
 			why = "the server's certificate is checked against a name that DNS gave"
 		}
 	}
-	return advice{v1alpha1.DNSSECAdvisedCondition, "the servers are found by DNS and " + why + ", so that whoever can forge an answer gets " +
-		"the mail; name a resolver that validates in `dns.resolvers` and set `dns.dnssec: Require`"}
+	return advice{v1alpha1.DNSSECAdvisedCondition, "the servers are found by DNS and " + why + ", so that whoever can forge an answer " +
+		"gets the mail; name a resolver that validates in `dns.resolvers` and set `dns.dnssec: Require`"}
 }
 
 func fallbackAdvice(channel, fallback *v1alpha1.NotificationChannel) advice {

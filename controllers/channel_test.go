@@ -478,7 +478,7 @@ func TestDNSSECIsAdvisedWhereNothingElseProtects(t *testing.T) {
 	t.Parallel()
 	ns := k8s.Namespace(t)
 	channel := mailChannel(ns, "mail", 25)
-	names := startNames(t, map[string]string{"example.com MX": "example.com. MX 10 mx.example.com.", "mx.example.com A": "mx.example.com. A 192.0.2.1"})
+	names := startNames(t, map[string]string{"example.com MX": "mx.example.com.", "mx.example.com A": "192.0.2.1"})
 	channel.Spec.Email.Servers, channel.Spec.Email.MXLookup = []v1alpha1.MailServer{"example.com"}, true
 	channel.Spec.Email.DNS = &v1alpha1.DNSSettings{Resolvers: []string{names.address}}
 	channel.Spec.Email.TLS = &v1alpha1.TLSSettings{Mode: v1alpha1.TLSNone}

@@ -31,8 +31,9 @@ var settled = map[mx.Reason]struct {
 	reason notify.Reason
 	remedy string
 }{
-	mx.NotFound: {notify.ReasonDomainNotFound, "name a domain that exists and has a mail server, or leave `mxLookup` out if it is a server"},
-	mx.NullMX:   {notify.ReasonNullMX, "name the domain or the server that takes its mail"},
+	mx.NotFound: {notify.ReasonDomainNotFound, "name a domain that exists and has a mail server, or leave `mxLookup` out if it " +
+		"is a server"},
+	mx.NullMX: {notify.ReasonNullMX, "name the domain or the server that takes its mail"},
 	mx.Bogus: {notify.ReasonDNSSECBogus, "whoever runs the domain has to mend its signatures; if those of other domains are bogus, too, " +
 		"mend the resolver"},
 	mx.NotAuthenticated: {notify.ReasonDNSSECMissing, "have the domain signed, name resolvers that validate in `dns.resolvers`, or do " +

@@ -5,19 +5,20 @@ package controllers_test
 import (
 	"fmt"
 	"net"
+	"net/netip"
 	"strings"
 	"sync"
 	"testing"
 
-	"github.com/miekg/dns"
+	"golang.org/x/net/dns/dnsmessage"
 
 	"github.com/tocsin-dev/tocsin/api/v1alpha1"
 	"github.com/tocsin-dev/tocsin/internal/status"
 	"github.com/tocsin-dev/tocsin/internal/testkit/fakesmtp"
 )
 
-// names is a resolver on loopback that validates. It answers questions such as "example.com MX", and knows that no other name
-// exists.
+// names is a resolver on loopback that validates. It answers questions such as "example.com MX" and "mx.example.com A", and
+// knows that no other name exists.
 type names struct {
 	address string
 
@@ -40,37 +41,62 @@ func startNames(t *testing.T, records map[string]string) *names {
 		t.Fatal(err)
 	}
 	n := &names{address: conn.LocalAddr().String(), records: records}
-	started := make(chan struct{})
-	server := &dns.Server{PacketConn: conn, Handler: n, NotifyStartedFunc: func() { close(started) }}
-	go func() { _ = server.ActivateAndServe() }()
-	<-started
-	t.Cleanup(func() { _ = server.Shutdown() })
+	var serving sync.WaitGroup
+	serving.Go(func() { n.serve(t, conn) })
+	t.Cleanup(func() {
+		_ = conn.Close()
+		serving.Wait()
+	})
 	return n
 }
 
-// ServeDNS implements dns.Handler.
-func (n *names) ServeDNS(w dns.ResponseWriter, q *dns.Msg) {
+func (n *names) serve(t *testing.T, conn net.PacketConn) {
+	packet := make([]byte, 4096)
+	for {
+		size, from, err := conn.ReadFrom(packet)
+		if err != nil {
+			return
+		}
+		var m dnsmessage.Message
+		if err = m.Unpack(packet[:size]); err == nil && len(m.Questions) == 1 {
+			n.answer(&m)
+			var answer []byte
+			if answer, err = m.Pack(); err == nil {
+				_, _ = conn.WriteTo(answer, from)
+			}
+		}
+		if err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+// answer makes of a question its answer.
+func (n *names) answer(m *dnsmessage.Message) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	n.asked++
-	name := strings.ToLower(strings.TrimSuffix(q.Question[0].Name, "."))
-	text, ok := n.records[name+" "+dns.TypeToString[q.Question[0].Qtype]]
-	m := new(dns.Msg).SetReply(q)
-	m.AuthenticatedData = !strings.HasPrefix(text, unsigned)
+	q := m.Questions[0]
+	name := strings.ToLower(strings.TrimSuffix(q.Name.String(), "."))
+	text, ok := n.records[name+" "+strings.TrimPrefix(q.Type.String(), "Type")]
+	m.Response, m.AuthenticData, m.Additionals = true, !strings.HasPrefix(text, unsigned), nil
 	switch text = strings.TrimPrefix(text, unsigned); {
-	case text == fails, text == forged && !q.CheckingDisabled:
-		m.Rcode = dns.RcodeServerFailure
+	case text == fails, text == forged && !m.CheckingDisabled:
+		m.RCode = dnsmessage.RCodeServerFailure
 	case text == forged:
 	case text != "":
-		record, err := dns.NewRR(text)
-		if err != nil {
-			panic(err)
-		}
-		m.Answer = []dns.RR{record}
+		m.Answers = []dnsmessage.Resource{{Header: dnsmessage.ResourceHeader{Name: q.Name, Class: q.Class, TTL: 300}, Body: record(q.Type, text)}}
 	case !ok && !n.has(name):
-		m.Rcode = dns.RcodeNameError
+		m.RCode = dnsmessage.RCodeNameError
 	}
-	_ = w.WriteMsg(m)
+}
+
+// record is the address of a host, or the host that takes mail.
+func record(kind dnsmessage.Type, text string) dnsmessage.ResourceBody {
+	if kind == dnsmessage.TypeA {
+		return &dnsmessage.AResource{A: netip.MustParseAddr(text).As4()}
+	}
+	return &dnsmessage.MXResource{Pref: 10, MX: dnsmessage.MustNewName(text)}
 }
 
 func (n *names) has(name string) bool {
@@ -92,10 +118,10 @@ func byMX(namespace string, n *names, servers ...v1alpha1.MailServer) *v1alpha1.
 func TestDomainsThatMailCannotGoTo(t *testing.T) {
 	t.Parallel()
 	n := startNames(t, map[string]string{
-		"good.example MX": "good.example. MX 10 mx.good.example.", "mx.good.example A": "mx.good.example. A 192.0.2.1",
-		"mute.example MX": "mute.example. MX 0 .", "forged.example MX": forged, "fails.example MX": fails,
-		"plain.example MX": unsigned + "plain.example. MX 10 mx.good.example.",
-		"hosts.example MX": "hosts.example. MX 10 gone.example.",
+		"good.example MX": "mx.good.example.", "mx.good.example A": "192.0.2.1",
+		"mute.example MX": ".", "forged.example MX": forged, "fails.example MX": fails,
+		"plain.example MX": unsigned + "mx.good.example.",
+		"hosts.example MX": "gone.example.",
 	})
 	const ready = v1alpha1.ReasonReady
 	for name, tc := range map[string]struct {
@@ -144,7 +170,7 @@ func TestDomainThatComesToExistIsUsed(t *testing.T) {
 	k8s.Create(t, channel)
 	awaitChannel(t, channel, "DomainNotFound")
 	n.mu.Lock()
-	n.records = map[string]string{"new.example MX": "new.example. MX 10 mx.new.example.", "mx.new.example A": "mx.new.example. A 127.0.0.1"}
+	n.records = map[string]string{"new.example MX": "mx.new.example.", "mx.new.example A": "127.0.0.1"}
 	n.mu.Unlock()
 	// A change of the channel has it looked up at once.
 	k8s.Change(t, channel, func() { channel.Spec.Email.Subject = "anew" })
