@@ -68,25 +68,80 @@ func TestReporterMayCreateEventsAndNothingElse(t *testing.T) {
 	})
 }
 
+// forged is an entry of the log as the manager would write it.
+func forged(ns string) *v1alpha1.Notification {
+	return &v1alpha1.Notification{
+		ObjectMeta: metav1.ObjectMeta{Namespace: ns, GenerateName: "forged-"},
+		Spec: v1alpha1.NotificationSpec{
+			Type: "RiskOutbreak",
+			Condition: &v1alpha1.ConditionSnapshot{Name: "c", UID: "u",
+				Threshold: v1alpha1.EffectiveThreshold{Count: 1, Window: "1m", Scope: v1alpha1.ScopeAnyComputer}},
+			Trigger: &v1alpha1.Trigger{Reason: v1alpha1.TriggerThresholdReached, Sequence: 1, Time: metav1.Now()},
+		},
+	}
+}
+
+// everything is a role with all rights.
+var everything = []rbacv1.PolicyRule{{APIGroups: []string{"*"}, Resources: []string{"*"}, Verbs: []string{"*"}}}
+
+// TestOwnerOfANamespaceCannotForgeTheLog: neither with a Role nor with a ClusterRole, if they have them in a namespace.
+func TestOwnerOfANamespaceCannotForgeTheLog(t *testing.T) {
+	ns := k8s.Namespace(t)
+	all := &rbacv1.ClusterRole{ObjectMeta: metav1.ObjectMeta{Name: ns + "-everything"}, Rules: everything}
+	k8s.Create(t, all,
+		&rbacv1.Role{ObjectMeta: metav1.ObjectMeta{Namespace: ns, Name: "everything"}, Rules: everything},
+		&rbacv1.RoleBinding{
+			ObjectMeta: metav1.ObjectMeta{Namespace: ns, Name: "everything"},
+			RoleRef:    rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "Role", Name: "everything"},
+			Subjects:   []rbacv1.Subject{{APIGroup: rbacv1.GroupName, Kind: "User", Name: "owner"}},
+		})
+	for name, owner := range map[string]client.Client{
+		"with a Role": as(t, "owner", ns, "tocsin-viewer"), "with a ClusterRole": as(t, "other-owner", ns, all.Name),
+	} {
+		forbidden(t, name, "only Tocsin writes other entries", func(ctx context.Context) error {
+			return owner.Create(ctx, forged(ns), client.DryRunAll)
+		})
+	}
+
+	user := ns + "-administrator" // the check lets those through who have the verb everywhere
+	k8s.Create(t, &rbacv1.ClusterRoleBinding{
+		ObjectMeta: metav1.ObjectMeta{Name: all.Name},
+		RoleRef:    rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "ClusterRole", Name: all.Name},
+		Subjects:   []rbacv1.Subject{{APIGroup: rbacv1.GroupName, Kind: "User", Name: user}},
+	})
+	administrator := as(t, user, ns, "tocsin-viewer")
+	allowed(t, "with a ClusterRoleBinding", func(ctx context.Context) error {
+		return administrator.Create(ctx, forged(ns), client.DryRunAll)
+	})
+}
+
+// TestNothingIsAcknowledgedWhenItIsCreated: whoever creates it.
+func TestNothingIsAcknowledgedWhenItIsCreated(t *testing.T) {
+	ns := k8s.Namespace(t)
+	for name, user := range map[string]client.Client{"carol": as(t, "carol", ns, "tocsin-admin"), "": k8s.Client} {
+		for _, by := range []string{"", name, "dave"} {
+			forbidden(t, name+" creates it acknowledged by "+by, "may not be set on a new notification", func(ctx context.Context) error {
+				n := &v1alpha1.Notification{
+					ObjectMeta: metav1.ObjectMeta{Namespace: ns, GenerateName: "test-"},
+					Spec: v1alpha1.NotificationSpec{
+						Type: v1alpha1.NotificationTypeTest, ChannelRef: &v1alpha1.ChannelReference{Name: "mail"},
+						Acknowledgement: &v1alpha1.Acknowledgement{Comment: "seen", By: by},
+					},
+				}
+				return user.Create(ctx, n, client.DryRunAll)
+			})
+		}
+	}
+}
+
 func TestEditorCannotForgeTheLog(t *testing.T) {
 	ns := k8s.Namespace(t)
 	editor := as(t, "forger", ns, "tocsin-editor")
-	entry := func() *v1alpha1.Notification {
-		return &v1alpha1.Notification{
-			ObjectMeta: metav1.ObjectMeta{Namespace: ns, GenerateName: "forged-"},
-			Spec: v1alpha1.NotificationSpec{
-				Type: "RiskOutbreak",
-				Condition: &v1alpha1.ConditionSnapshot{Name: "c", UID: "u",
-					Threshold: v1alpha1.EffectiveThreshold{Count: 1, Window: "1m", Scope: v1alpha1.ScopeAnyComputer}},
-				Trigger: &v1alpha1.Trigger{Reason: v1alpha1.TriggerThresholdReached, Sequence: 1, Time: metav1.Now()},
-			},
-		}
-	}
 	forbidden(t, "forging an entry", "only Tocsin writes other entries", func(ctx context.Context) error {
-		return editor.Create(ctx, entry(), client.DryRunAll)
+		return editor.Create(ctx, forged(ns), client.DryRunAll)
 	})
 	forbidden(t, "forging an outcome", "notifications/status", func(ctx context.Context) error {
-		n := entry()
+		n := forged(ns)
 		n.Name = "any"
 		return editor.Status().Update(ctx, n)
 	})
@@ -100,6 +155,14 @@ func TestEditorCannotForgeTheLog(t *testing.T) {
 			}, client.DryRunAll)
 		})
 	}
+	forbidden(t, "annotating a test for Tocsin", "metadata.annotations may not be changed", func(ctx context.Context) error {
+		n := forged(ns)
+		n.Annotations = map[string]string{"tocsin.dev/any": ""}
+		n.Spec = v1alpha1.NotificationSpec{
+			Type: v1alpha1.NotificationTypeTest, ChannelRef: &v1alpha1.ChannelReference{Name: "mail"},
+		}
+		return editor.Create(ctx, n, client.DryRunAll)
+	})
 	allowed(t, "testing a channel", func(ctx context.Context) error {
 		return editor.Create(ctx, &v1alpha1.Notification{
 			ObjectMeta: metav1.ObjectMeta{Namespace: ns, GenerateName: "test-"},
@@ -114,20 +177,24 @@ func TestAcknowledgerMayAcknowledgeAndChangeNothingElse(t *testing.T) {
 	ns := k8s.Namespace(t)
 	acknowledger := as(t, "acknowledger", ns, "tocsin-acknowledger")
 	n := &v1alpha1.Notification{
-		ObjectMeta: metav1.ObjectMeta{Namespace: ns, Name: "entry"},
+		ObjectMeta: metav1.ObjectMeta{Namespace: ns, Name: "entry", Annotations: map[string]string{"example.com/ticket": "1"}},
 		Spec: v1alpha1.NotificationSpec{
 			Type: v1alpha1.NotificationTypeTest, ChannelRef: &v1alpha1.ChannelReference{Name: "mail"},
 		},
 	}
 	k8s.Create(t, n)
 	for what, change := range map[string]func(){
-		"metadata.labels": func() { n.Labels = map[string]string{"tocsin.dev/severity": "Info"} },
-		"metadata.ownerReferences": func() {
+		"metadata.labels may not be":                   func() { n.Labels = map[string]string{"tocsin.dev/severity": "Info"} },
+		"metadata.annotations may not be: another":     func() { n.Annotations["example.com/other"] = "1" },
+		"metadata.annotations may not be: one changed": func() { n.Annotations["example.com/ticket"] = "2" },
+		"metadata.annotations may not be: all removed": func() { n.Annotations = nil },
+		"metadata.ownerReferences may not be": func() {
 			n.OwnerReferences = []metav1.OwnerReference{{APIVersion: "v1", Kind: "Pod", Name: "gone", UID: "gone"}}
 		},
-		"metadata.finalizers": func() { n.Finalizers = []string{"example.com/never"} },
+		"metadata.finalizers may not be": func() { n.Finalizers = []string{"example.com/never"} },
 	} {
-		forbidden(t, what, what+" may not be", func(ctx context.Context) error {
+		want, _, _ := strings.Cut(what, ":")
+		forbidden(t, what, want, func(ctx context.Context) error {
 			if err := acknowledger.Get(ctx, client.ObjectKeyFromObject(n), n); err != nil {
 				return err
 			}

@@ -28,6 +28,8 @@ type App struct {
 	Screen *screen.Screen
 	// Connect makes a client; it is called when a verb needs one.
 	Connect func() (client.WithWatch, error)
+	// Server is how the API server is reached, for what is none of its kinds.
+	Server func() (*rest.Config, error)
 	// Namespace is that of the flags or of the kubeconfig's context. Enforced says that a flag named it.
 	Namespace func() (name string, enforced bool, err error)
 	Now       func() time.Time
@@ -41,7 +43,7 @@ func New(streams genericiooptions.IOStreams) *App {
 		IOStreams: streams, Screen: screen.New(streams.Out, os.Getenv), Now: time.Now,
 		config: genericclioptions.NewConfigFlags(true),
 	}
-	a.Connect = a.connect
+	a.Connect, a.Server = a.connect, a.server
 	a.Namespace = func() (string, bool, error) { return a.config.ToRawKubeConfigLoader().Namespace() }
 	return a
 }
@@ -57,7 +59,7 @@ var Scheme = sync.OnceValues(func() (*runtime.Scheme, error) {
 	return scheme, nil
 })
 
-func (a *App) connect() (client.WithWatch, error) {
+func (a *App) server() (*rest.Config, error) {
 	config, err := a.config.ToRESTConfig()
 	if err != nil {
 		return nil, err
@@ -65,6 +67,14 @@ func (a *App) connect() (client.WithWatch, error) {
 	config = rest.CopyConfig(config)
 	config.UserAgent = rest.DefaultKubernetesUserAgent()
 	config.WarningHandler = rest.NewWarningWriter(clean{a.ErrOut}, rest.WarningWriterOptions{Deduplicate: true})
+	return config, nil
+}
+
+func (a *App) connect() (client.WithWatch, error) {
+	config, err := a.server()
+	if err != nil {
+		return nil, err
+	}
 	scheme, err := Scheme()
 	if err != nil {
 		return nil, err

@@ -14,6 +14,7 @@ import (
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/cli-runtime/pkg/genericiooptions"
+	"k8s.io/client-go/rest"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/client/fake"
 	"sigs.k8s.io/controller-runtime/pkg/client/interceptor"
@@ -44,6 +45,9 @@ func newTerminal(t *testing.T, objects ...client.Object) *terminal {
 		IOStreams: genericiooptions.IOStreams{In: strings.NewReader(""), Out: &x.out, ErrOut: &x.err},
 		Screen:    screen.New(&x.out, os.Getenv),
 		Connect:   func() (client.WithWatch, error) { return x.client, nil },
+		Server: func() (*rest.Config, error) {
+			return &rest.Config{Host: newArchive(t, objects...).start(t), QPS: -1}, nil
+		},
 		Namespace: func() (string, bool, error) { return "security", false, nil },
 		Now:       func() time.Time { return noon },
 	}
@@ -114,24 +118,32 @@ func stock(t *testing.T) []client.Object {
 	t.Helper()
 	var objects []client.Object
 	for _, file := range []string{"cluster.yaml", "events.yaml"} {
-		data, err := os.ReadFile(filepath.Join(cluster.Root(), "cmd", "kubectl-tocsin", "internal", "cli", "testdata", file))
+		objects = append(objects, manifests(t, file)...)
+	}
+	return objects
+}
+
+// manifests are the objects of a file of testdata.
+func manifests(t *testing.T, file string) []client.Object {
+	t.Helper()
+	data, err := os.ReadFile(filepath.Join(cluster.Root(), "cmd", "kubectl-tocsin", "internal", "cli", "testdata", file))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var objects []client.Object
+	for _, document := range cluster.Manifests(string(data)) {
+		var head metav1.TypeMeta
+		if err := yaml.Unmarshal([]byte(document), &head); err != nil {
+			t.Fatal(err)
+		}
+		made, err := cluster.Scheme().New(head.GroupVersionKind())
 		if err != nil {
 			t.Fatal(err)
 		}
-		for _, document := range cluster.Manifests(string(data)) {
-			var head metav1.TypeMeta
-			if err := yaml.Unmarshal([]byte(document), &head); err != nil {
-				t.Fatal(err)
-			}
-			made, err := cluster.Scheme().New(head.GroupVersionKind())
-			if err != nil {
-				t.Fatal(err)
-			}
-			if err := yaml.UnmarshalStrict([]byte(document), made); err != nil {
-				t.Fatalf("%v\n%s", err, document)
-			}
-			objects = append(objects, made.(client.Object))
+		if err := yaml.UnmarshalStrict([]byte(document), made); err != nil {
+			t.Fatalf("%v\n%s", err, document)
 		}
+		objects = append(objects, made.(client.Object))
 	}
 	return objects
 }

@@ -101,6 +101,7 @@ func TestNothingThatAClusterSaysDoesAnythingToATerminal(t *testing.T) {
 		"show soc-mail-digest-7vbq2m4kdx", "show outbreak-mnaaog7ng2 -o jsonpath={.spec.deliveries[0].message}",
 		"ack outbreak-mnaaog7ng2 --comment seen", "events", "events -o wide", "events -o yaml", "conditions", "conditions -o wide",
 		"channels", "channels -o wide", "channels -o json", "test soc-mail",
+		"log --archive -o wide", "log --archive -o json", "show outbreak-mnaaog7ng2 --archive", "show test-x7k2p --archive -o yaml",
 		"preview -f " + file("condition-custom.yaml"), "preview -f " + file("condition-single-risk.yaml") + " -o yaml",
 		"simulate -f " + file("condition-custom.yaml"), "simulate -f " + file("condition-custom.yaml") + " -o json",
 	} {

@@ -4,6 +4,7 @@ package cli
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
 	"slices"
 	"strconv"
@@ -36,6 +37,7 @@ func (r *reading) addReading(a *App, c *cobra.Command) {
 
 type logVerb struct {
 	reading
+	archiveFlags
 	watch bool
 }
 
@@ -53,14 +55,23 @@ func logCommand(a *App) *cobra.Command {
   kubectl tocsin log -A --state Failed,PartlyDelivered -o wide
 
   # A saved filter, and go on showing what comes
-  kubectl tocsin log --filter open-critical --watch`,
+  kubectl tocsin log --filter open-critical --watch
+
+  # What was told long ago, if the manager keeps an archive
+  kubectl tocsin log --archive --since 365d --severity Critical`,
 		Args:              arguments(cobra.NoArgs),
 		ValidArgsFunction: nothing,
-		RunE:              func(c *cobra.Command, _ []string) error { return v.run(c, a) },
+		RunE: func(c *cobra.Command, _ []string) error {
+			if v.archive {
+				return v.runArchive(c, a)
+			}
+			return v.run(c, a)
+		},
 	}
 	v.addLog(c)
 	a.completeLog(c)
 	v.addReading(a, c)
+	v.archiveFlags.addFlags(a, c)
 	c.Flags().BoolVarP(&v.watch, "watch", "w", false, "Go on showing what is new and what changes")
 	return c
 }
@@ -127,6 +138,41 @@ func (v *logVerb) run(c *cobra.Command, a *App) error {
 		return err
 	}
 	return v.follow(ctx, a, cluster, q, filter, table, seen)
+}
+
+// runArchive shows what the archive has.
+func (v *logVerb) runArchive(c *cobra.Command, a *App) error {
+	if v.watch {
+		return &usageError{c, errors.New("give either --archive or --watch: the archive has what is finished, the cluster what is new")}
+	}
+	if err := v.check(); err != nil {
+		return err
+	}
+	cluster, err := a.Connect() // for the saved filter
+	if err != nil {
+		return err
+	}
+	spec, err := v.spec(c.Context(), a, cluster, c.Flags())
+	if err != nil {
+		return err
+	}
+	if spec, err = absolute(spec, a.Now()); err != nil {
+		return err
+	}
+	namespace, err := v.in(a)
+	if err != nil {
+		return err
+	}
+	reader, err := v.reader(a, namespace)
+	if err != nil {
+		return err
+	}
+	found := entries{tail: v.tail}
+	err = reader.each(c.Context(), spec, v.tail, v.chunk, func(n *v1alpha1.Notification) { found.add(v.entry(n)) })
+	if err != nil {
+		return err
+	}
+	return v.show(a, v.newTable(a, v.header()...), found.inOrder(), "archived notifications", namespace, false)
 }
 
 func (v *logVerb) entry(n *v1alpha1.Notification) entry {

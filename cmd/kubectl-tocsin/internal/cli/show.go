@@ -3,13 +3,18 @@
 package cli
 
 import (
+	"context"
+
 	"github.com/spf13/cobra"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/tocsin-dev/tocsin/api/v1alpha1"
 )
 
-type showVerb struct{ output }
+type showVerb struct {
+	output
+	archiveFlags
+}
 
 func showCommand(a *App) *cobra.Command {
 	v := &showVerb{}
@@ -22,7 +27,8 @@ func showCommand(a *App) *cobra.Command {
 		ValidArgsFunction: a.named(&v1alpha1.NotificationList{}).first,
 		RunE:              func(c *cobra.Command, args []string) error { return v.run(c, a, args[0]) },
 	}
-	v.addFlags(a, c)
+	v.output.addFlags(a, c)
+	v.archiveFlags.addFlags(a, c)
 	return c
 }
 
@@ -30,20 +36,33 @@ func (v *showVerb) run(c *cobra.Command, a *App, name string) error {
 	if err := v.check(); err != nil {
 		return err
 	}
-	cluster, err := a.Connect()
+	n, err := v.find(c.Context(), a, name)
 	if err != nil {
-		return err
-	}
-	namespace, _, err := a.Namespace()
-	if err != nil {
-		return err
-	}
-	n := &v1alpha1.Notification{}
-	if err := cluster.Get(c.Context(), client.ObjectKey{Namespace: namespace, Name: name}, n); err != nil {
 		return err
 	}
 	if !v.table() {
 		return v.one(a, n)
 	}
 	return tell(a, n)
+}
+
+// find reads the notification from the cluster, or from the archive.
+func (v *showVerb) find(ctx context.Context, a *App, name string) (*v1alpha1.Notification, error) {
+	namespace, _, err := a.Namespace()
+	if err != nil {
+		return nil, err
+	}
+	if v.archive {
+		reader, err := v.reader(a, namespace)
+		if err != nil {
+			return nil, err
+		}
+		return reader.get(ctx, name)
+	}
+	cluster, err := a.Connect()
+	if err != nil {
+		return nil, err
+	}
+	n := &v1alpha1.Notification{}
+	return n, cluster.Get(ctx, client.ObjectKey{Namespace: namespace, Name: name}, n)
 }
