@@ -33,7 +33,7 @@ type gathered struct {
 	// secrets were read unless the settings are wrong; credentials is what is wrong with them.
 	secrets     Secrets
 	credentials *CredentialsError
-	// exec is what keeps the channel from running programs; nil when nothing does.
+	// exec is what is to be said of running programs; nil where none is run.
 	exec *status.Verdict
 	// fallback is the channel that fallbackRef names; nil when there is none.
 	fallback *v1alpha1.NotificationChannel
@@ -50,7 +50,7 @@ func judgeChannel(channel *v1alpha1.NotificationChannel, g gathered, now time.Ti
 		return stalled("`spec.fallbackRef`: names this channel itself, which cannot take over from itself; name another one, or none")
 	case verdict.Stalled:
 		return verdict
-	case g.exec != nil:
+	case g.exec != nil && (!g.exec.Ready || verdict.Ready && g.exec.Message != ""):
 		return *g.exec
 	case g.settings != nil:
 		return stalled("`" + settingsField(channel) + "`: " + g.settings.Error())
@@ -167,7 +167,7 @@ func fallbackAdvice(channel, fallback *v1alpha1.NotificationChannel) advice {
 // nextLook is when a channel is to be looked at again; 0 when only a change of it can change anything.
 func nextLook(g gathered, now time.Time) time.Duration {
 	if g.exec != nil {
-		return secretPoll // of what else may change it, nothing is watched
+		return secretPoll // rights, quotas and policies are not watched
 	}
 	if g.credentials != nil {
 		return secretRetry

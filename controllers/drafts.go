@@ -29,8 +29,8 @@ const (
 	createTimeout = 10 * time.Second
 	// mostDrafts is how many notifications of a condition may wait to be written, and mostDraftsInAll how many of all. A
 	// condition that has more takes no events until they are written.
-	mostDrafts      = 1000
-	mostDraftsInAll = 10_000
+	mostDrafts      = 200
+	mostDraftsInAll = 5000
 )
 
 // backlog is what of a condition is decided and not written. The status may not go past it.

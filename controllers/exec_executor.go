@@ -9,7 +9,6 @@ import (
 	authorizationv1 "k8s.io/api/authorization/v1"
 	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/kubernetes"
@@ -67,8 +66,8 @@ func (e *executor) inspect(ctx context.Context, job *batchv1.Job) (execjob.Outco
 	outcome = execjob.Read(job, pods.Items, nil)
 	if outcome.Phase == execjob.Running {
 		about := job.UID
-		if len(pods.Items) > 0 {
-			about = pods.Items[0].UID
+		if pod := execjob.Latest(pods.Items); pod != nil {
+			about = pod.UID
 		}
 		var happened corev1.EventList
 		if err := e.live.List(ctx, &happened, client.InNamespace(job.Namespace),
@@ -109,10 +108,10 @@ var rights = []authorizationv1.ResourceAttributes{
 	{Resource: "events", Verb: "list"},
 }
 
-// judge says what is wrong with a channel of type Exec beyond what its spec tells; nil if nothing is.
-func (e *executor) judge(ctx context.Context, channel *v1alpha1.NotificationChannel) (*status.Verdict, error) {
+// judge says what is to be said of a channel of type Exec beyond what its spec tells.
+func (e *executor) judge(ctx context.Context, channel *v1alpha1.NotificationChannel) (status.Verdict, error) {
 	if err := e.allowed.Check(channel); err != nil {
-		return ptr.To(stalled(err.Error())), nil
+		return stalled(err.Error()), nil
 	}
 	for _, right := range rights {
 		right.Namespace = channel.Namespace
@@ -120,14 +119,14 @@ func (e *executor) judge(ctx context.Context, channel *v1alpha1.NotificationChan
 			Spec: authorizationv1.SelfSubjectAccessReviewSpec{ResourceAttributes: &right},
 		}
 		if err := e.client.Create(ctx, review); err != nil {
-			return nil, fmt.Errorf("asking for the right to run Jobs: %w", err)
+			return status.Verdict{}, fmt.Errorf("asking for the right to run Jobs: %w", err)
 		}
 		if !review.Status.Allowed {
 			resource := right.Resource
 			if right.Subresource != "" {
 				resource += "/" + right.Subresource
 			}
-			return &status.Verdict{Reason: v1alpha1.ReasonExecForbidden, Message: fmt.Sprintf(
+			return status.Verdict{Reason: v1alpha1.ReasonExecForbidden, Message: fmt.Sprintf(
 				"`spec.exec`: the manager may not %s %s in namespace %s; bind the ClusterRole tocsin-manager-exec to it, there or in "+
 					"the whole cluster (config/rbac/exec.yaml)", right.Verb, resource, channel.Namespace)}, nil
 		}
@@ -135,24 +134,27 @@ func (e *executor) judge(ctx context.Context, channel *v1alpha1.NotificationChan
 	return e.rehearse(ctx, channel)
 }
 
-// rehearse has the API server look at a Job of the channel, which is not made.
-func (e *executor) rehearse(ctx context.Context, channel *v1alpha1.NotificationChannel) (*status.Verdict, error) {
+// rehearse has the API server look at a Job of the channel, which is not made. What may pass does not keep the channel from
+// being used, but is told.
+func (e *executor) rehearse(ctx context.Context, channel *v1alpha1.NotificationChannel) (status.Verdict, error) {
 	trial := &v1alpha1.Notification{
 		ObjectMeta: metav1.ObjectMeta{Namespace: channel.Namespace, Name: "rehearsal", UID: channel.UID},
 		Spec:       v1alpha1.NotificationSpec{Type: v1alpha1.NotificationTypeTest},
 	}
 	job, err := execjob.New(trial, channel, nil)
 	if err != nil {
-		return ptr.To(stalled(err.Error())), nil
+		return stalled(err.Error()), nil
 	}
 	err = e.client.Create(ctx, job, client.DryRunAll)
+	verdict := status.Verdict{Ready: true, Reason: v1alpha1.ReasonReady}
 	switch {
-	case apierrors.IsInvalid(err), apierrors.IsBadRequest(err), apierrors.IsRequestEntityTooLargeError(err):
-		return ptr.To(stalled("`spec.exec.template`: the API server takes no such Job: " + err.Error())), nil
-	case apierrors.IsForbidden(err): // such as a quota that is used up now: what is due tells if it lasts
-		return nil, nil
-	case err != nil:
-		return nil, fmt.Errorf("rehearsing a Job of channel %s: %w", channel.Name, err)
+	case err == nil:
+	case neverTaken(err):
+		verdict = stalled("`spec.exec.template`: the API server takes no such Job: " + err.Error())
+	case stopping(ctx):
+		return verdict, fmt.Errorf("rehearsing a Job of channel %s: %w", channel.Name, err)
+	default: // such as a quota that is used up, or a webhook that is down
+		verdict.Message = "the channel is used, but now the API server takes no Job of it: " + err.Error()
 	}
-	return nil, nil
+	return verdict, nil
 }

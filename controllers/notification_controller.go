@@ -88,7 +88,7 @@ func (r *DeliveryReconciler) Reconcile(ctx context.Context, request deliveryRequ
 	}
 	delivery := outbox.Find(n.Status.Deliveries, request.Channel)
 	if execjob.Current(delivery) != "" {
-		if followed, result, err := r.followJob(ctx, n, delivery); followed || err != nil {
+		if followed, result, err := r.followJob(ctx, n, delivery, channel); followed || err != nil {
 			return result, err
 		}
 	}

@@ -76,7 +76,8 @@ func (r *ChannelReconciler) gather(ctx context.Context, channel *v1alpha1.Notifi
 		return g, nil
 	}
 	if channel.Spec.Exec != nil {
-		g.exec, err = r.exec.judge(ctx, channel)
+		verdict, err := r.exec.judge(ctx, channel)
+		g.exec = &verdict
 		return g, err
 	}
 	if channel.Spec.Transport() == nil {

@@ -39,7 +39,7 @@ func usedUp(t *testing.T, namespace string) *corev1.ResourceQuota {
 // that are kept.
 func TestConditionWhoseNotificationsAreRefusedWaitsAndThenMissesNothing(t *testing.T) {
 	t.Parallel()
-	const events = 1050
+	const events = 252
 	refused, free := k8s.Namespace(t), k8s.Namespace(t)
 	quota := usedUp(t, refused)
 	every := damped(condition(refused, "every", "SingleRiskEvent"), 1, "1m", v1alpha1.DamperNone)
@@ -59,7 +59,7 @@ func TestConditionWhoseNotificationsAreRefusedWaitsAndThenMissesNothing(t *testi
 			return err
 		}
 		message := status.Message(every.Status.Conditions, v1alpha1.ReadyCondition)
-		if !strings.Contains(message, "and 1000 wait") || !strings.Contains(message, "exceeded quota: log") ||
+		if !strings.Contains(message, "and 200 wait") || !strings.Contains(message, "exceeded quota: log") ||
 			!strings.Contains(message, "later events are evaluated when it does") {
 			return fmt.Errorf("it says: %s", message)
 		}

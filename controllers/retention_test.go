@@ -13,6 +13,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -305,6 +306,9 @@ func eventsGoByAge(t *testing.T, s *store) {
 	if err := s.Client.List(t.Context(), &young, client.InNamespace(ns)); err != nil {
 		t.Fatal(err)
 	}
+	oldest := slices.MinFunc(young.Items, func(a, b v1alpha1.SecurityEvent) int {
+		return a.CreationTimestamp.Compare(b.CreationTimestamp.Time)
+	})
 	s.awaitKept(t, ns, v1alpha1.SeverityInfo, none, "expiry")
 	if n := s.kept(t, ns, v1alpha1.SeverityWarning); n != 2 {
 		t.Errorf("%d Warnings are left, want 2", n)
@@ -314,7 +318,7 @@ func eventsGoByAge(t *testing.T, s *store) {
 		t.Errorf("%d and %d requests, want one for each event", len(one), len(many))
 	}
 	for _, d := range one {
-		if due := young.Items[0].CreationTimestamp.Add(3 * time.Second); d.at.Before(due) {
+		if due := oldest.CreationTimestamp.Add(3 * time.Second); d.at.Before(due) {
 			t.Errorf("deleted %s early", due.Sub(d.at))
 		}
 	}

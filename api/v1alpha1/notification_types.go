@@ -289,7 +289,8 @@ type Acknowledgement struct {
 	// time of the acknowledgement. The API server writes it.
 	// +optional
 	Time *metav1.Time `json:"time,omitempty"`
-	// quietUntilCleared: the condition tells nothing more of the same computer or risk until it has cleared.
+	// quietUntilCleared: the condition tells nothing more until nothing has matched for a whole window; with `damper.per`, nothing
+	// more of the same computer or risk only.
 	// +optional
 	QuietUntilCleared bool `json:"quietUntilCleared,omitempty"`
 }

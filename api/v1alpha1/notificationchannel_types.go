@@ -29,6 +29,7 @@ const (
 type NotificationChannelSpec struct {
 	// type is Email, SMS or Exec; the field of that name holds the settings.
 	// +required
+	// +kubebuilder:validation:XValidation:rule="self == oldSelf",message="may not be changed: create another channel"
 	Type ChannelType `json:"type"`
 	// default: conditions of this namespace that name no action tell through this channel.
 	// +optional
@@ -286,7 +287,7 @@ type SMSChannel struct {
 	// +optional
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=253
-	// +kubebuilder:validation:Pattern=`^[^\s@<>,;]+$`
+	// +kubebuilder:validation:Pattern=`^[^\s<>@,;\x00-\x20]+$`
 	GatewayDomain string `json:"gatewayDomain,omitempty"`
 	// gatewayAddress makes a phone number an address in another way: %NUMBER% stands for its digits, without the plus, and %% for
 	// a percent sign, such as in "+%NUMBER%/TYPE=SMS@fax.example.com".

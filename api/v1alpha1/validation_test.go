@@ -148,6 +148,8 @@ func TestBadInputIsRefusedWithTheFieldAndWhatIsRight(t *testing.T) {
 			[]string{"`gatewayDomain` or `gatewayAddress` must be set when `recipients` holds a phone number"}},
 		"two gateways": {sms, map[string]any{"spec.sms.gatewayAddress": "%NUMBER%@gw.example.com"},
 			[]string{"`gatewayDomain` and `gatewayAddress` both say what becomes of a phone number"}},
+		"gateway with a control character": {sms, map[string]any{"spec.sms.gatewayDomain": "sms\x01.example.com"},
+			[]string{"spec.sms.gatewayDomain: Invalid value"}},
 		"gateway without the number": {sms, map[string]any{"spec.sms.gatewayDomain": nil, "spec.sms.gatewayAddress": "sms@gw.example.com"},
 			[]string{"spec.sms.gatewayAddress", "must hold %NUMBER% once"}},
 		"gateway with the number twice": {sms, map[string]any{
@@ -237,6 +239,7 @@ func TestWhatIsOnceWrittenStays(t *testing.T) {
 	}{
 		"event":           {event, "spec.title", "other", "an event is a fact"},
 		"notification":    {test, "spec.channelRef.name", "other", "the log tells what was"},
+		"channel":         {email, "spec.type", "SMS", "spec.type: Invalid value: \"SMS\": may not be changed: create another channel"},
 		"acknowledgement": {test, "spec.acknowledgement", map[string]any{"comment": "other"}, "may be set once"},
 	} {
 		t.Run(name, func(t *testing.T) {

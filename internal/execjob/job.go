@@ -47,6 +47,8 @@ const (
 const (
 	DefaultTimeout      = 10 * time.Minute
 	DefaultKeepFinished = time.Hour
+
+	longestTimeout = 24 * time.Hour // as the schema has it
 )
 
 // Exit codes by which a program says that it is of no use to run it again (sysexits.h).

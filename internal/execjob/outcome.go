@@ -10,7 +10,10 @@ import (
 
 	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/utils/ptr"
 
+	"github.com/tocsin-dev/tocsin/api/v1alpha1"
 	"github.com/tocsin-dev/tocsin/internal/notify"
 )
 
@@ -50,6 +53,10 @@ const (
 	ReasonJobDeleted = "JobDeleted"
 	// ReasonJobNameTaken: there is a Job of that name, and Tocsin has not made it.
 	ReasonJobNameTaken = "JobNameTaken"
+	// ReasonJobUnreadable: Tocsin lost the right to read the Job, and it should have ended by now.
+	ReasonJobUnreadable = "JobUnreadable"
+	// ReasonJobSuspended: somebody suspended the Job, and it should have ended by now.
+	ReasonJobSuspended = "JobSuspended"
 	// ReasonJobForbidden: the API server does not take the Job now, for want of a right or of quota.
 	ReasonJobForbidden = "JobForbidden"
 	// ReasonJobInvalid: the API server does not take the Job at all.
@@ -62,7 +69,8 @@ const (
 func Reasons() []string {
 	return []string{
 		ReasonCompleted, ReasonBackoffLimitExceeded, ReasonDeadlineExceeded, ReasonPodFailurePolicy, ReasonOOMKilled, ReasonEvicted,
-		ReasonJobFailed, ReasonJobDeleted, ReasonJobNameTaken, ReasonJobForbidden, ReasonJobInvalid, ReasonNotConfigured,
+		ReasonJobFailed, ReasonJobDeleted, ReasonJobNameTaken, ReasonJobUnreadable, ReasonJobSuspended, ReasonJobForbidden,
+		ReasonJobInvalid, ReasonNotConfigured,
 	}
 }
 
@@ -70,6 +78,8 @@ func Reasons() []string {
 type Outcome struct {
 	Phase           Phase
 	Reason, Message string
+	// Since is when the Job was made.
+	Since metav1.Time
 	// ExitCode of the program that ended last, if one has.
 	ExitCode *int32
 	// Pod and Container have printed what is to be kept; empty if nothing ran.
@@ -91,14 +101,40 @@ func Taken(name string) Outcome {
 		"there is a Job %s that Tocsin has not made; nothing was run", name)}
 }
 
+// Overdue is the outcome of a Job that should have ended, given what is known of it.
+func Overdue(name string, o Outcome) Outcome {
+	o.Phase = Failed
+	if o.Reason != ReasonJobSuspended {
+		o.Reason = ReasonDeadlineExceeded
+	}
+	o.Message = fmt.Sprintf("Job %s should have ended %s ago and is no longer waited for; it may still run: delete it",
+		name, v1alpha1.FormatDuration(Grace))
+	return o
+}
+
+// Unreadable is the outcome of a Job of which not all can be read that there is to know: what is known, once it is overdue.
+func Unreadable(name string, o Outcome, err error, overdue bool) Outcome {
+	if overdue && o.Final() {
+		return o
+	}
+	o.Phase, o.Reason = Waiting, ReasonJobUnreadable
+	o.Message = notify.Bound(fmt.Sprintf("Job %s cannot be followed: %s", name, err), notify.MaxMessage)
+	if overdue {
+		o.Phase = Failed
+		o.Message = notify.Bound(fmt.Sprintf("Job %s should have ended by now and cannot be followed: %s", name, err), notify.MaxMessage)
+	}
+	return o
+}
+
 // Started says whether the Job has a pod whose containers run: then its pods tell no more than it does.
 func Started(job *batchv1.Job) bool { return job.Status.Ready != nil && *job.Status.Ready > 0 }
 
 // Read tells how far a Job has got. The pods are the Job's; the events those about the pod that has not started, or about
 // the Job where there is no pod.
 func Read(job *batchv1.Job, pods []corev1.Pod, events []corev1.Event) Outcome {
-	o := Outcome{Phase: Running, Reason: string(Running), Message: fmt.Sprintf("Job %s has not finished", job.Name)}
-	pod := latest(pods)
+	o := Outcome{Phase: Running, Reason: string(Running), Since: job.CreationTimestamp,
+		Message: fmt.Sprintf("Job %s has not finished", job.Name)}
+	pod := Latest(pods)
 	if pod != nil {
 		o.look(pod)
 	}
@@ -115,12 +151,16 @@ func Read(job *batchv1.Job, pods []corev1.Pod, events []corev1.Event) Outcome {
 			return o
 		case batchv1.JobFailureTarget:
 			o.Phase = Ending
+			o.Message = notify.Bound(fmt.Sprintf("Job %s is being stopped: %s: %s", job.Name, c.Reason, c.Message), notify.MaxMessage)
 		}
 	}
 	switch {
 	case job.DeletionTimestamp != nil:
 		deleted := Deleted(job.Name)
 		o.Phase, o.Reason, o.Message = Failed, deleted.Reason, deleted.Message
+	case o.Phase == Running && ptr.Deref(job.Spec.Suspend, false):
+		o.Phase, o.Reason = Waiting, ReasonJobSuspended
+		o.Message = fmt.Sprintf("Job %s is suspended by its `spec.suspend`, which Tocsin does not set", job.Name)
 	case o.Phase == Running && !Started(job):
 		if reason, message := obstacle(pod, events); reason != "" {
 			o.Phase, o.Reason = Waiting, word(reason)
@@ -200,7 +240,8 @@ func ended(pod *corev1.Pod) *corev1.ContainerStatus {
 	return well
 }
 
-func latest(pods []corev1.Pod) *corev1.Pod {
+// Latest is the pod that was made last; nil if there is none.
+func Latest(pods []corev1.Pod) *corev1.Pod {
 	if len(pods) == 0 {
 		return nil
 	}

@@ -56,6 +56,8 @@ func TestRead(t *testing.T) {
 	started.Status.Ready = ptr.To[int32](1)
 	deleted := jobWith()
 	deleted.DeletionTimestamp = &metav1.Time{Time: time.Unix(1, 0)}
+	suspended := jobWith()
+	suspended.Spec.Suspend = ptr.To(true)
 	unschedulable := pod("a", 0, corev1.ContainerState{})
 	unschedulable.Status.Conditions = []corev1.PodCondition{{
 		Type: corev1.PodScheduled, Status: corev1.ConditionFalse, Reason: "Unschedulable", Message: "0/1 nodes are available",
@@ -117,7 +119,8 @@ func TestRead(t *testing.T) {
 		"the node threw it out":     {jobWith(failed), []corev1.Pod{evicted}, nil, Failed, "Evicted", "low on memory", -1, "/"},
 		"it says not to try again":  {jobWith(is(batchv1.JobFailed, "PodFailurePolicy")), nil, nil, Failed, "PodFailurePolicy", "", -1, "/"},
 		"its time is over":          {jobWith(is(batchv1.JobFailed, "DeadlineExceeded")), []corev1.Pod{pod("a", 0, ended137("OOMKilled", ""))}, nil, Failed, "DeadlineExceeded", "", 137, "a/script"},
-		"its time will be over":     {jobWith(is(batchv1.JobFailureTarget, "DeadlineExceeded")), []corev1.Pod{pod("a", 0, runs)}, nil, Ending, "Running", "", -1, "a/script"},
+		"its time will be over":     {jobWith(is(batchv1.JobFailureTarget, "DeadlineExceeded")), []corev1.Pod{pod("a", 0, runs)}, nil, Ending, "Running", "is being stopped: DeadlineExceeded: the Job's words", -1, "a/script"},
+		"somebody suspended it":     {suspended, nil, nil, Waiting, "JobSuspended", "`spec.suspend`", -1, "/"},
 		"a reason nobody knows":     {jobWith(is(batchv1.JobFailed, "MaxFailedIndexesExceeded")), nil, nil, Failed, "JobFailed", "MaxFailedIndexesExceeded", -1, "/"},
 		"somebody deleted it":       {deleted, []corev1.Pod{pod("a", 0, runs)}, nil, Failed, "JobDeleted", "was deleted", -1, "a/script"},
 		"somebody deleted it later": {deletedAfter(deleted), nil, nil, Succeeded, "Completed", "", -1, "/"},

@@ -22,6 +22,8 @@ const (
 	// maxAnnotations is how many bytes of annotations a template may have. A pod may have 256 KiB, of which the notification
 	// takes maxFile; admission and network plugins write some of their own.
 	maxAnnotations = 64 << 10
+	// maxGracePeriod is how many seconds a program may have to end once it is told to.
+	maxGracePeriod = 300
 	// reserved is how names begin that are Tocsin's.
 	reserved = v1alpha1.Group + "/"
 )
@@ -35,7 +37,7 @@ func Template(exec *v1alpha1.ExecChannel) (*corev1.PodTemplateSpec, error) {
 		return nil, fmt.Errorf("is no pod template: %s", strings.ReplaceAll(err.Error(), "\n", ", "))
 	}
 	for _, check := range []func(*corev1.PodTemplateSpec) error{
-		hasContainers, runsOnce, leavesNames, leavesMount,
+		hasContainers, runsOnce, endsSoon, leavesNames, leavesMount,
 	} {
 		if err := check(template); err != nil {
 			return nil, err
@@ -61,6 +63,14 @@ func runsOnce(t *corev1.PodTemplateSpec) error {
 	}
 	return fmt.Errorf("`spec.restartPolicy` is %s; it must be Never, or be left out: `exec.retries` says how often a program that "+
 		"failed runs again", t.Spec.RestartPolicy)
+}
+
+func endsSoon(t *corev1.PodTemplateSpec) error {
+	if g := t.Spec.TerminationGracePeriodSeconds; g != nil && *g > maxGracePeriod {
+		return fmt.Errorf("`spec.terminationGracePeriodSeconds` is %d; it may be %d at most, as the delivery waits for the end", *g,
+			maxGracePeriod)
+	}
+	return nil
 }
 
 func leavesNames(t *corev1.PodTemplateSpec) error {

@@ -22,6 +22,7 @@ func TestTemplatesThatAreRefused(t *testing.T) {
 		"a number for a text":     {`{"spec":{"containers":[{"name":1}]}}`, "is no pod template"},
 		"always":                  {`{"spec":{"restartPolicy":"Always","containers":[` + container + `]}}`, "`spec.restartPolicy` is Always; it must be Never"},
 		"on failure":              {`{"spec":{"restartPolicy":"OnFailure","containers":[` + container + `]}}`, "`exec.retries`"},
+		"a slow end":              {`{"spec":{"terminationGracePeriodSeconds":301,"containers":[` + container + `]}}`, "`spec.terminationGracePeriodSeconds` is 301; it may be 300"},
 		"a label of Tocsin":       {`{"metadata":{"labels":{"tocsin.dev/x":""}},"spec":{"containers":[` + container + `]}}`, "`metadata.labels` holds"},
 		"an annotation of Tocsin": {`{"metadata":{"annotations":{"tocsin.dev/x":""}},"spec":{"containers":[` + container + `]}}`, "`metadata.annotations`"},
 		"the volume of Tocsin":    {`{"spec":{"volumes":[{"name":"tocsin-notification"}],"containers":[` + container + `]}}`, "`spec.volumes[0].name`"},

@@ -38,6 +38,7 @@ var cases = []struct {
 	{"events come in and mail goes out", eventsBecomeMail},
 	{"managers that are killed come back, and nothing is lost", killedManagersLoseNothing},
 	{"programs run as Jobs, and what becomes of them is recorded", programsRun},
+	{"what Pod Security forbids does not run, and it is told", programsAreRestricted},
 	{"the managers were not refused anything", managersMayDoTheirWork}, // last: it reads the log of what came before
 }
 

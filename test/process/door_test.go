@@ -10,12 +10,17 @@ import (
 	"strings"
 	"testing"
 
+	batchv1 "k8s.io/api/batch/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/client-go/rest"
+	"k8s.io/utils/ptr"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/tocsin-dev/tocsin/api/v1alpha1"
+	"github.com/tocsin-dev/tocsin/internal/execjob"
+	"github.com/tocsin-dev/tocsin/internal/testkit/cluster"
 )
 
 // grant gives a user one right in a namespace: a verb on a resource, and on objects of these names alone if there are any.
@@ -103,6 +108,52 @@ func TestAnExecChannelNeedsTheRightsOfItsJobs(t *testing.T) {
 	}))
 }
 
+// TestTheManagerMakesNoJobsButItsOwn: its token is good for no others.
+func TestTheManagerMakesNoJobsButItsOwn(t *testing.T) {
+	ns := k8s.Namespace(t)
+	config := rest.CopyConfig(k8s.Config)
+	config.Impersonate = rest.ImpersonationConfig{UserName: serviceAccount}
+	manager, err := client.New(config, client.Options{Scheme: cluster.Scheme()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	job := func(namespace string) *batchv1.Job {
+		n := &v1alpha1.Notification{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: "n", UID: "0c7f9dd6-2f4b-4a3c-9a53-6a4f2a0f4f10"}}
+		made, err := execjob.New(n, program(t, namespace, "program", `{}`), nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return made
+	}
+	try := func(j *batchv1.Job) func(context.Context) error {
+		return func(ctx context.Context) error { return manager.Create(ctx, j.DeepCopy(), client.DryRunAll) }
+	}
+	unmarked, free, foreign := job(ns), job(ns), job(ns)
+	unmarked.Labels, free.OwnerReferences = nil, nil
+	foreign.OwnerReferences[0].APIVersion, foreign.OwnerReferences[0].Kind = "v1", "ConfigMap"
+	allowed(t, "its own", try(job(ns)))
+	forbidden(t, "without the label", "with the label tocsin.dev/notification-uid", try(unmarked))
+	forbidden(t, "without an owner", "that belong to a Notification", try(free))
+	forbidden(t, "of another owner", "that belong to a Notification", try(foreign))
+	forbidden(t, "in kube-system", "no Jobs in kube-*", try(job("kube-system")))
+	forbidden(t, "in its own namespace", "in its own namespace", try(job("tocsin-system")))
+
+	other, mine := unmarked.DeepCopy(), job(ns)
+	other.Name, mine.OwnerReferences = "other", nil
+	k8s.Create(t, other)
+	k8s.Create(t, mine)
+	change := func(j *batchv1.Job, how func(*batchv1.Job)) func(context.Context) error {
+		return func(ctx context.Context) error {
+			after := j.DeepCopy()
+			how(after)
+			return manager.Patch(ctx, after, client.MergeFrom(j))
+		}
+	}
+	forbidden(t, "changing another's", "with the label", change(other, func(j *batchv1.Job) { j.Labels = mine.Labels }))
+	forbidden(t, "suspending one", "nothing of what they do", change(mine, func(j *batchv1.Job) { j.Spec.Suspend = ptr.To(true) }))
+	allowed(t, "letting go of one", change(mine, func(j *batchv1.Job) { j.Finalizers = nil }))
+}
+
 // references are all the ways in which a pod's spec can name a Secret or ConfigMap called "it" and read it.
 var references = map[string]string{
 	"Secret, a volume":                     `{"volumes": [{"name": "v", "secret": {"secretName": "it"}}]}`,
@@ -139,7 +190,7 @@ func TestWhateverWayATemplateNamesASecretItMustBeReadable(t *testing.T) {
 		allowed(t, what, func(ctx context.Context) error { return strong.Create(ctx, c.DeepCopy(), client.DryRunAll) })
 	}
 	for what, pod := range map[string]string{
-		"nothing": `{}`, "the default service account": `{"serviceAccountName": "default"}`,
+		"nothing": `{}`, "the default service account": `{"serviceAccountName": "default"}`, "no account": `{"serviceAccountName": ""}`,
 		"other volumes": `{"volumes": [{"name": "v", "emptyDir": {}}, {"name": "w", "hostPath": {"path": "/"}}]}`,
 		"fields":        `{"containers": [{"env": [{"name": "A", "valueFrom": {"fieldRef": {"fieldPath": "metadata.name"}}}]}]}`,
 	} {
@@ -155,6 +206,7 @@ func TestWhateverWayATemplateNamesASecretItMustBeReadable(t *testing.T) {
 		"a name that is a list":    `{"imagePullSecrets": [{"name": ["it"]}]}`,
 		"an account that is none":  `{"serviceAccountName": {"name": "default"}}`,
 		"the account's old name":   `{"serviceAccount": "robot"}`,
+		"a name that is empty":     `{"serviceAccountName": "", "serviceAccount": "robot"}`,
 	} {
 		if err := weak.Create(t.Context(), program(t, ns, "program", pod), client.DryRunAll); err == nil {
 			t.Errorf("%s: was allowed", what)
@@ -270,13 +322,12 @@ func TestWhatAMailChannelHoldsMayBeUsedAsItIs(t *testing.T) {
 		}
 	}
 	for what, how := range map[string]func(*v1alpha1.NotificationChannelSpec){
-		"another server":       func(s *v1alpha1.NotificationChannelSpec) { s.Email.Servers[0] = "evil.example.com" },
-		"another port":         func(s *v1alpha1.NotificationChannelSpec) { *s.Email.Port = 26 },
-		"another domain":       func(s *v1alpha1.NotificationChannelSpec) { s.Email.MXLookup = true },
-		"no encryption":        func(s *v1alpha1.NotificationChannelSpec) { s.Email.TLS = &v1alpha1.TLSSettings{Mode: v1alpha1.TLSNone} },
-		"an open password":     func(s *v1alpha1.NotificationChannelSpec) { s.Email.Auth.AllowUnencrypted = true },
-		"another sender":       func(s *v1alpha1.NotificationChannelSpec) { s.Email.Sender = "ceo@example.com" },
-		"another type as well": func(s *v1alpha1.NotificationChannelSpec) { *s = asSMS(&v1alpha1.NotificationChannel{Spec: *s}).Spec },
+		"another server":   func(s *v1alpha1.NotificationChannelSpec) { s.Email.Servers[0] = "evil.example.com" },
+		"another port":     func(s *v1alpha1.NotificationChannelSpec) { *s.Email.Port = 26 },
+		"another domain":   func(s *v1alpha1.NotificationChannelSpec) { s.Email.MXLookup = true },
+		"no encryption":    func(s *v1alpha1.NotificationChannelSpec) { s.Email.TLS = &v1alpha1.TLSSettings{Mode: v1alpha1.TLSNone} },
+		"an open password": func(s *v1alpha1.NotificationChannelSpec) { s.Email.Auth.AllowUnencrypted = true },
+		"another sender":   func(s *v1alpha1.NotificationChannelSpec) { s.Email.Sender = "ceo@example.com" },
 	} {
 		forbidden(t, what, "auth.secretRef names a Secret that you may not read", change(how))
 	}

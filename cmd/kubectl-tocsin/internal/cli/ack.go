@@ -50,7 +50,8 @@ func ackCommand(a *App) *cobra.Command {
 	v.addLog(c)
 	a.completeLog(c)
 	c.Flags().StringVar(&v.comment, "comment", "", "What was found or done (required)")
-	c.Flags().BoolVar(&v.quiet, "quiet-until-cleared", false, "Hear no more of the same computer or risk until the condition has cleared")
+	c.Flags().BoolVar(&v.quiet, "quiet-until-cleared", false, "Hear no more until nothing has matched for a whole window: "+
+		"of the whole condition, or with damper.per of the same computer or risk")
 	c.Flags().BoolVar(&v.dryRun, "dry-run", false, "Ask the API server whether it would, and change nothing")
 	return c
 }
@@ -64,13 +65,20 @@ func (v *ackVerb) run(c *cobra.Command, a *App, names []string) error {
 	if err := v.possible(c, names, filtered); err != nil {
 		return err
 	}
+	for i, given := range names {
+		name, err := entryName(given)
+		if err != nil {
+			return &usageError{c, err}
+		}
+		names[i] = name
+	}
 	return v.all(c, a, names, filtered)
 }
 
 // possible refuses what contradicts itself.
 func (v *ackVerb) possible(c *cobra.Command, names []string, filtered bool) error {
 	switch {
-	case v.comment == "":
+	case strings.TrimSpace(v.comment) == "":
 		return &usageError{c, errors.New("--comment is needed: it says what was found or done")}
 	case utf8.RuneCountInString(v.comment) > longestComment:
 		return fmt.Errorf("the comment has %d characters; at most %d are kept", utf8.RuneCountInString(v.comment), longestComment)
@@ -117,6 +125,9 @@ func (v *ackVerb) open(c *cobra.Command, a *App, cluster client.Reader, namespac
 	if err != nil {
 		return nil, err
 	}
+	if spec.Acknowledged != nil && *spec.Acknowledged {
+		return nil, fmt.Errorf("filter %s: spec.acknowledged is true: what is acknowledged cannot be acknowledged again", v.name)
+	}
 	acknowledged := false
 	spec.Acknowledged = &acknowledged
 	filter, err := logfilter.Compile(spec, a.Now())
@@ -150,8 +161,7 @@ func (v *ackVerb) acknowledge(ctx context.Context, a *App, c client.Client, key 
 		return err
 	}
 	if n.Spec.Acknowledgement != nil {
-		v.already(a, n)
-		return nil
+		return v.already(a, n)
 	}
 	patch, err := v.patch(n)
 	if err != nil {
@@ -201,6 +211,27 @@ func myself(ctx context.Context, c client.Client) (string, error) {
 	return string(name[:min(len(name), longestUser)]), nil
 }
 
-func (v *ackVerb) already(a *App, n *v1alpha1.Notification) {
+// already says who was quicker. What was asked for beyond that cannot be had any more.
+func (v *ackVerb) already(a *App, n *v1alpha1.Notification) error {
+	if v.quiet {
+		return fmt.Errorf("%s was acknowledged already: %s; nothing was done, --quiet-until-cleared cannot be added",
+			n.Name, acknowledged(n))
+	}
 	fmt.Fprintf(a.Out, "notification.tocsin.dev/%s was acknowledged already: %s\n", screen.Line(n.Name), acknowledged(n))
+	return nil
+}
+
+// entryName is the name of a notification that is given as NAME, or as TYPE/NAME, as `log -o name` prints it.
+func entryName(given string) (string, error) {
+	kind, name, typed := strings.Cut(given, "/")
+	if !typed {
+		return given, nil
+	}
+	switch strings.TrimSuffix(kind, "."+v1alpha1.GroupVersion.Group) {
+	case "notification", "notifications", "ntf":
+		if name != "" && !strings.Contains(name, "/") {
+			return name, nil
+		}
+	}
+	return "", fmt.Errorf("%q is no name of a notification", given)
 }

@@ -14,7 +14,7 @@ import (
 	authenticationv1 "k8s.io/api/authentication/v1"
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
-	"k8s.io/apimachinery/pkg/api/validation/path"
+	"k8s.io/apimachinery/pkg/api/validate/content"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/serializer"
@@ -50,7 +50,7 @@ type archiveFlags struct {
 
 func (f *archiveFlags) addFlags(a *App, c *cobra.Command) {
 	flags := c.Flags()
-	flags.BoolVar(&f.archive, "archive", false, "Read the manager's archive: what is finished, also what the cluster no longer has")
+	flags.BoolVar(&f.archive, "archive", false, "Read the manager's archive: what is finished, even if gone from the cluster")
 	flags.StringVar(&f.operator, "operator-namespace", "tocsin-system", "Namespace of the manager, for --archive")
 	flags.StringVar(&f.account, "archive-account", "tocsin-log-reader",
 		"ServiceAccount to read the archive as; one of the namespace, or with -A of the manager's namespace")
@@ -126,7 +126,7 @@ func (r *archiveReader) each(ctx context.Context, spec *v1alpha1.NotificationFil
 }
 
 func (r *archiveReader) get(ctx context.Context, name string) (*v1alpha1.Notification, error) {
-	if wrong := path.IsValidPathSegmentName(name); name == "" || len(wrong) > 0 {
+	if wrong := content.IsPathSegmentName(name); name == "" || len(wrong) > 0 {
 		return nil, fmt.Errorf("%q is no name of a notification", name)
 	}
 	var n v1alpha1.Notification

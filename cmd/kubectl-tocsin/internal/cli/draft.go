@@ -8,7 +8,9 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/client-go/util/retry"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/tocsin-dev/tocsin/api/v1alpha1"
@@ -56,6 +58,31 @@ func (a *App) draftCondition(path string) (*v1alpha1.NotificationCondition, erro
 		return nil, fmt.Errorf("%s: holds no NotificationCondition", path)
 	}
 	return draft, usable(draft)
+}
+
+// accepted asks the API server whether it would take a draft, without storing it. Whoever may not create or update
+// conditions may try one all the same, and is told that nobody has checked it.
+func (a *App) accepted(ctx context.Context, c client.Client, draft *v1alpha1.NotificationCondition) error {
+	err := retry.RetryOnConflict(retry.DefaultBackoff, func() error { return dryRun(ctx, c, draft) })
+	if apierrors.IsForbidden(err) {
+		a.note("The draft was not checked by the API server: %s", err.Error())
+		return nil
+	}
+	return err
+}
+
+func dryRun(ctx context.Context, c client.Client, draft *v1alpha1.NotificationCondition) error {
+	would := &v1alpha1.NotificationCondition{ObjectMeta: metav1.ObjectMeta{Namespace: draft.Namespace, Name: draft.Name}}
+	if draft.Name == "" {
+		would.GenerateName = "draft-"
+	} else if err := c.Get(ctx, client.ObjectKeyFromObject(would), would); client.IgnoreNotFound(err) != nil {
+		return err
+	}
+	would.Spec = *draft.Spec.DeepCopy()
+	if would.ResourceVersion == "" {
+		return c.Create(ctx, would, client.DryRunAll)
+	}
+	return c.Update(ctx, would, client.DryRunAll)
 }
 
 // watched are the events of the namespaces that a draft would watch.

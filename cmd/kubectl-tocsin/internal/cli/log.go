@@ -35,6 +35,13 @@ func (r *reading) addReading(a *App, c *cobra.Command) {
 	c.Flags().IntVar(&r.tail, "tail", -1, "How many of the newest to show; -1 for all")
 }
 
+func (r *reading) check() error {
+	if r.tail < -1 {
+		return fmt.Errorf("--tail: %d is no number of objects, nor -1 for all", r.tail)
+	}
+	return r.output.check()
+}
+
 type logVerb struct {
 	reading
 	archiveFlags

@@ -25,7 +25,13 @@ func showCommand(a *App) *cobra.Command {
 			"recipients, what limits held back, who has taken notice, and the text.",
 		Args:              arguments(cobra.ExactArgs(1)),
 		ValidArgsFunction: a.named(&v1alpha1.NotificationList{}).first,
-		RunE:              func(c *cobra.Command, args []string) error { return v.run(c, a, args[0]) },
+		RunE: func(c *cobra.Command, args []string) error {
+			name, err := entryName(args[0])
+			if err != nil {
+				return &usageError{c, err}
+			}
+			return v.run(c, a, name)
+		},
 	}
 	v.output.addFlags(a, c)
 	v.archiveFlags.addFlags(a, c)

@@ -7,11 +7,14 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"slices"
 	"strconv"
 	"time"
 
 	"github.com/spf13/cobra"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/util/duration"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/tocsin-dev/tocsin/api/v1alpha1"
 	"github.com/tocsin-dev/tocsin/cmd/kubectl-tocsin/internal/rehearsal"
@@ -35,7 +38,8 @@ func simulateCommand(a *App) *cobra.Command {
 		Use:   "simulate -f FILE",
 		Short: "Try a draft of a condition on the events that are kept",
 		Long: "Try a draft of a condition on the events that are kept, with the engine that decides in earnest, as if the condition " +
-			"had been created at --since. Nothing is sent or stored. Limits of channels are not simulated.",
+			"had been created at --since. Nothing is sent or stored. The API server is asked whether it would take the draft. " +
+			"Limits of channels are not simulated.",
 		Example: `  # What would this condition have told in the last two days?
   kubectl tocsin simulate -f condition.yaml --since 2d
 
@@ -65,11 +69,15 @@ func (v *simulateVerb) run(c *cobra.Command, a *App) error {
 	if err != nil {
 		return err
 	}
-	scene, err := v.scene(c.Context(), a, draft)
+	cluster, err := a.Connect()
 	if err != nil {
 		return err
 	}
-	outcome, err := scene.Play(draft)
+	scene, err := v.scene(c.Context(), a, cluster, draft)
+	if err != nil {
+		return err
+	}
+	outcome, err := scene.Play(c.Context(), draft)
 	if err != nil {
 		return err
 	}
@@ -79,8 +87,11 @@ func (v *simulateVerb) run(c *cobra.Command, a *App) error {
 		if found, err = scene.Tune(c.Context(), draft, v.tune); err != nil {
 			return err
 		}
+		if len(found) == 0 {
+			a.note("Nothing met the filter: there is nothing to tune by.")
+		}
 		found = found[:min(len(found), proposals)]
-		result.Proposals = propose(found)
+		result.Proposals = propose(scene, found)
 	}
 	if v.format != "" {
 		return (&output{format: v.format}).encode(a, result)
@@ -97,7 +108,7 @@ func (v *simulateVerb) tell(a *App, scene *rehearsal.Scene, o *rehearsal.Outcome
 	if err := v.draw(a, scene, o, r); err != nil || len(found) == 0 {
 		return err
 	}
-	return v.table(a, found)
+	return v.table(a, scene, found)
 }
 
 // possible refuses flags that cannot be used.
@@ -116,7 +127,8 @@ func (v *simulateVerb) possible(c *cobra.Command, tuning bool) error {
 }
 
 // scene gathers the events to play.
-func (v *simulateVerb) scene(ctx context.Context, a *App, draft *v1alpha1.NotificationCondition) (*rehearsal.Scene, error) {
+func (v *simulateVerb) scene(ctx context.Context, a *App, cluster client.Client,
+	draft *v1alpha1.NotificationCondition) (*rehearsal.Scene, error) {
 	now := a.Now()
 	var since time.Time
 	if v.since != "" {
@@ -128,9 +140,11 @@ func (v *simulateVerb) scene(ctx context.Context, a *App, draft *v1alpha1.Notifi
 			return nil, fmt.Errorf("--since: %s lies ahead", utc(since))
 		}
 	}
-	cluster, err := a.Connect()
-	if err != nil {
+	if err := a.accepted(ctx, cluster, draft); err != nil {
 		return nil, err
+	}
+	if draft.Spec.Suspend {
+		a.note("spec.suspend is true: the condition would tell nothing; what follows is what it would tell without that.")
 	}
 	events, err := watched(ctx, cluster, draft, v.chunk)
 	if err != nil {
@@ -155,7 +169,7 @@ type simulation struct {
 	MatchedEvents       int                         `json:"matchedEvents"`
 	Occurrences         int64                       `json:"occurrences"`
 	Held                int64                       `json:"held"`
-	NotificationsPerDay float64                     `json:"notificationsPerDay"`
+	NotificationsPerDay *float64                    `json:"notificationsPerDay,omitempty"`
 	Notifications       []simulated                 `json:"notifications"`
 	Proposals           []proposal                  `json:"proposals,omitempty"`
 	ExpressionErrors    int                         `json:"expressionErrors,omitempty"`
@@ -178,7 +192,7 @@ type simulated struct {
 type proposal struct {
 	Threshold           v1alpha1.Threshold    `json:"threshold"`
 	Damper              v1alpha1.DamperPeriod `json:"damper"`
-	NotificationsPerDay float64               `json:"notificationsPerDay"`
+	NotificationsPerDay *float64              `json:"notificationsPerDay,omitempty"`
 	Notifications       int                   `json:"notifications"`
 	Held                int64                 `json:"held"`
 }
@@ -187,7 +201,7 @@ func report(draft *v1alpha1.NotificationCondition, s *rehearsal.Scene, o *rehear
 	r := &simulation{
 		Condition: draft.Name, Namespace: draft.Namespace, Since: metav1.NewTime(s.Since), Until: metav1.NewTime(s.Until),
 		Threshold: o.Rule.Threshold, Events: o.Seen, MatchedEvents: len(o.Matched), Occurrences: o.Occurrences, Held: o.Held,
-		NotificationsPerDay: round(s.PerDay(o)), Notifications: []simulated{},
+		NotificationsPerDay: perDay(s, s.PerDay(o)), Notifications: []simulated{},
 		ExpressionErrors: o.Failed, ExpressionError: o.Failure,
 	}
 	if o.Rule.Damper() > 0 {
@@ -209,15 +223,32 @@ func eventOf(f plan.Firing) string {
 	return f.Event.Name
 }
 
-func propose(found []rehearsal.Proposal) []proposal {
+func propose(s *rehearsal.Scene, found []rehearsal.Proposal) []proposal {
 	var list []proposal
 	for _, p := range found {
 		list = append(list, proposal{
 			Threshold: v1alpha1.Threshold{Count: &p.Count, Window: p.Window, Scope: p.Outcome.Rule.Threshold.Scope},
-			Damper:    p.Damper, NotificationsPerDay: round(p.PerDay), Notifications: len(p.Outcome.Told), Held: p.Outcome.Held,
+			Damper:    p.Damper, NotificationsPerDay: perDay(s, p.PerDay), Notifications: len(p.Outcome.Told), Held: p.Outcome.Held,
 		})
 	}
 	return list
+}
+
+// perDay is none for less than a day of events, which says nothing about a day.
+func perDay(s *rehearsal.Scene, x float64) *float64 {
+	if s.Span() < rehearsal.Day {
+		return nil
+	}
+	x = round(x)
+	return &x
+}
+
+// rate is how often, in words.
+func rate(s *rehearsal.Scene, x float64) string {
+	if s.Span() < rehearsal.Day {
+		return " in " + duration.HumanDuration(s.Span())
+	}
+	return ", " + number(round(x)) + " a day"
 }
 
 func round(x float64) float64 { return math.Round(10*x) / 10 }
@@ -232,8 +263,8 @@ func (v *simulateVerb) draw(a *App, scene *rehearsal.Scene, o *rehearsal.Outcome
 		s.say(0, "Expression", fmt.Sprintf("could not be evaluated for %s: %s", counted(int64(r.ExpressionErrors), "event"),
 			r.ExpressionError), screen.Warn)
 	}
-	s.say(0, "Told", fmt.Sprintf("%s, %s a day; %s held", counted(int64(len(o.Told)), "notification"),
-		number(r.NotificationsPerDay), counted(r.Held, "occurrence")), screen.Bold)
+	s.say(0, "Told", fmt.Sprintf("%s%s; %s held", counted(int64(len(o.Told)), "notification"), rate(scene, scene.PerDay(o)),
+		counted(r.Held, "occurrence")), screen.Bold)
 	var happened []screen.Mark
 	for _, e := range o.Matched {
 		happened = append(happened, screen.Mark{At: e.Object.CreationTimestamp.Time, Count: rehearsal.Occurrences(e.Object)})
@@ -273,15 +304,20 @@ func damperName(rule *plan.Rule) string {
 func number(x float64) string { return strconv.FormatFloat(x, 'f', -1, 64) }
 
 // table shows what --tune has found.
-func (v *simulateVerb) table(a *App, found []rehearsal.Proposal) error {
-	fmt.Fprintf(a.Out, "\nSettings for about %s a day, the closest first:\n", number(v.tune))
+func (v *simulateVerb) table(a *App, scene *rehearsal.Scene, found []rehearsal.Proposal) error {
+	header, span := []string{"COUNT", "WINDOW", "DAMPER", "A-DAY", "TOLD", "HELD"}, "a day"
+	daily := scene.Span() >= rehearsal.Day
+	if !daily {
+		header, span = slices.Delete(header, 3, 4), "in "+duration.HumanDuration(scene.Span())+", as there is no day of events"
+	}
+	fmt.Fprintf(a.Out, "\nSettings for about %s %s, the closest first:\n", number(v.tune), span)
 	var rows [][]screen.Cell
 	for _, p := range found {
-		rows = append(rows, []screen.Cell{
-			screen.Text(strconv.Itoa(int(p.Count))), screen.Text(string(p.Window)), screen.Text(string(p.Damper)),
-			screen.Text(number(round(p.PerDay))), screen.Text(strconv.Itoa(len(p.Outcome.Told))),
-			screen.Text(strconv.FormatInt(p.Outcome.Held, 10)),
-		})
+		row := []screen.Cell{screen.Text(strconv.Itoa(int(p.Count))), screen.Text(string(p.Window)), screen.Text(string(p.Damper))}
+		if daily {
+			row = append(row, screen.Text(number(round(p.PerDay))))
+		}
+		rows = append(rows, append(row, screen.Text(strconv.Itoa(len(p.Outcome.Told))), screen.Text(strconv.FormatInt(p.Outcome.Held, 10))))
 	}
-	return screen.NewTable(a.Screen, "COUNT", "WINDOW", "DAMPER", "A-DAY", "TOLD", "HELD").Write(rows...)
+	return screen.NewTable(a.Screen, header...).Write(rows...)
 }

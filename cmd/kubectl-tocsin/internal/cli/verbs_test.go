@@ -33,26 +33,33 @@ func TestBadInputSaysWhatIsRight(t *testing.T) {
 		args []string
 		want string
 	}{
-		"no such verb":       {[]string{"lgo"}, `error: unknown command "lgo" for "kubectl tocsin"`},
-		"no such flag":       {[]string{"log", "--sinc", "1h"}, "error: unknown flag: --sinc\nSee 'kubectl tocsin log --help' for usage."},
-		"a name too many":    {[]string{"log", "outbreak"}, `error: unknown command "outbreak" for "kubectl tocsin log"`},
-		"no such filter":     {[]string{"log", "--filter", "x"}, `Error from server (NotFound): notificationfilters.tocsin.dev "x" not found`},
-		"no such entry":      {[]string{"show", "x"}, `Error from server (NotFound): notifications.tocsin.dev "x" not found`},
-		"no such channel":    {[]string{"test", "x"}, `Error from server (NotFound): notificationchannels.tocsin.dev "x" not found`},
-		"archive and watch":  {[]string{"log", "--archive", "--watch"}, "error: give either --archive or --watch"},
-		"archive of a range": {[]string{"log", "--archive", "--since", "1h", "--until", "2h"}, "error: the time range ends at"},
-		"archive by a path":  {[]string{"show", "../../x", "--archive"}, `error: "../../x" is no name of a notification`},
-		"archive by nothing": {[]string{"show", "", "--archive"}, `error: "" is no name of a notification`},
-		"a range of nothing": {[]string{"log", "--since", "2026-11-22T08:00:00Z", "--until", "2d"}, "error: the time range ends at 2026-11-20T12:00:00Z, before it begins"},
-		"a time in words":    {[]string{"log", "--since", "yesterday"}, `error: --since: "yesterday" is neither a length of time such as 24h or 7d nor a time`},
-		"unknown severity":   {[]string{"log", "--severity", "Fatal"}, `error: --severity: "Fatal" is none of Info, Warning, FunctionalFailure, Critical`},
-		"unknown state":      {[]string{"log", "--state", "Sent"}, `error: --state: "Sent" is none of Pending`},
-		"an empty name":      {[]string{"log", "--condition", `""`}, "error: --condition: a name may not be empty"},
-		"unknown format":     {[]string{"log", "-o", "xml"}, `error: unable to match a printer suitable for the output format "xml"`},
-		"bad jsonpath":       {[]string{"log", "-o", "jsonpath={.items["}, "error: error parsing jsonpath"},
-		"bad columns":        {[]string{"log", "-o", "custom-columns=A"}, "expected <header>:<json-path-expr>"},
-		"events of a state":  {[]string{"events", "--filter", "open-critical"}, "error: events have no `acknowledged`"},
-		"no comment":         {[]string{"ack", "outbreak-2dfojryr7q"}, "error: --comment is needed"},
+		"no such verb":                {[]string{"lgo"}, `error: unknown command "lgo" for "kubectl tocsin"`},
+		"no such flag":                {[]string{"log", "--sinc", "1h"}, "error: unknown flag: --sinc\nSee 'kubectl tocsin log --help' for usage."},
+		"a name too many":             {[]string{"log", "outbreak"}, `error: unknown command "outbreak" for "kubectl tocsin log"`},
+		"no such filter":              {[]string{"log", "--filter", "x"}, `Error from server (NotFound): notificationfilters.tocsin.dev "x" not found`},
+		"no such entry":               {[]string{"show", "x"}, `Error from server (NotFound): notifications.tocsin.dev "x" not found`},
+		"no such channel":             {[]string{"test", "x"}, `Error from server (NotFound): notificationchannels.tocsin.dev "x" not found`},
+		"archive and watch":           {[]string{"log", "--archive", "--watch"}, "error: give either --archive or --watch"},
+		"archive of a range":          {[]string{"log", "--archive", "--since", "1h", "--until", "2h"}, "error: the time range ends at"},
+		"archive by a path":           {[]string{"show", "..", "--archive"}, `error: ".." is no name of a notification`},
+		"archive by nothing":          {[]string{"show", "", "--archive"}, `error: "" is no name of a notification`},
+		"a range of nothing":          {[]string{"log", "--since", "2026-11-22T08:00:00Z", "--until", "2d"}, "error: the time range ends at 2026-11-20T12:00:00Z, before it begins"},
+		"a time in words":             {[]string{"log", "--since", "yesterday"}, `error: --since: "yesterday" is neither a length of time such as 24h or 7d nor a time`},
+		"unknown severity":            {[]string{"log", "--severity", "Fatal"}, `error: --severity: "Fatal" is none of Info, Warning, FunctionalFailure, Critical`},
+		"unknown state":               {[]string{"log", "--state", "Sent"}, `error: --state: "Sent" is none of Pending`},
+		"an empty name":               {[]string{"log", "--condition", `""`}, "error: --condition: a name may not be empty"},
+		"unknown format":              {[]string{"log", "-o", "xml"}, `error: unable to match a printer suitable for the output format "xml"`},
+		"bad jsonpath":                {[]string{"log", "-o", "jsonpath={.items["}, "error: error parsing jsonpath"},
+		"bad columns":                 {[]string{"log", "-o", "custom-columns=A"}, "expected <header>:<json-path-expr>"},
+		"events of a state":           {[]string{"events", "--filter", "open-critical"}, "error: events have no `acknowledged`"},
+		"no comment":                  {[]string{"ack", "outbreak-2dfojryr7q"}, "error: --comment is needed"},
+		"a blank comment":             {[]string{"ack", "outbreak-2dfojryr7q", "--comment", " "}, "error: --comment is needed"},
+		"ack of another kind":         {[]string{"ack", "pod/x", "--comment", "x"}, `error: "pod/x" is no name of a notification`},
+		"show of no name":             {[]string{"show", "notification/"}, `error: "notification/" is no name of a notification`},
+		"a tail of less than nothing": {[]string{"log", "--tail", "-5"}, "error: --tail: -5 is no number of objects, nor -1 for all"},
+		"a tail of events":            {[]string{"events", "--tail", "-2"}, "error: --tail: -2"},
+		"quiet too late": {[]string{"ack", "outbreak-mnaaog7ng2", "--comment", "x", "--quiet-until-cleared"},
+			"nothing was done, --quiet-until-cleared cannot be added"},
 		"nothing to ack":     {[]string{"ack", "--comment", "x"}, "error: name the notifications, or give a filter"},
 		"ack of both":        {[]string{"ack", "a", "--since", "1h", "--comment", "x"}, "error: give either names or a filter"},
 		"a comment of 1 MB":  {[]string{"ack", "outbreak-2dfojryr7q", "--comment", strings.Repeat("x", 1<<20)}, "error: the comment has 1048576 characters; at most 4096 are kept"},
@@ -199,6 +206,36 @@ func TestAckOfOneThatDoesNotExistDoesTheOthers(t *testing.T) {
 	}
 	if k := n.Spec.Acknowledgement; k == nil || k.Comment != "seen" || !k.QuietUntilCleared || k.By != "" {
 		t.Errorf("stored is %+v", k)
+	}
+}
+
+func TestNamesMayBeGivenAsTheyArePrinted(t *testing.T) {
+	t.Parallel()
+	x := newTerminal(t, stock(t)...)
+	for _, prefix := range []string{"notification.tocsin.dev/", "notifications.tocsin.dev/", "notification/", "notifications/"} {
+		for line, want := range map[string]string{
+			"show -o name": "notification.tocsin.dev/outbreak-mnaaog7ng2\n", "ack --comment x": "was acknowledged already",
+		} {
+			if code := x.run(t, append(strings.Fields(line), prefix+"outbreak-mnaaog7ng2")...); code != 0 || !strings.Contains(x.out.String(), want) {
+				t.Errorf("%s %s: exit code %d, %q, %q", line, prefix, code, x.out.String(), x.err.String())
+			}
+		}
+	}
+}
+
+func TestAckByAFilterOfWhatIsAcknowledged(t *testing.T) {
+	t.Parallel()
+	acknowledged := true
+	x := newTerminal(t, append(stock(t), &v1alpha1.NotificationFilter{
+		ObjectMeta: metav1.ObjectMeta{Namespace: "security", Name: "done"},
+		Spec:       v1alpha1.NotificationFilterSpec{Acknowledged: &acknowledged},
+	})...)
+	want := "error: filter done: spec.acknowledged is true: what is acknowledged cannot be acknowledged again\n"
+	if code := x.run(t, "ack", "--filter", "done", "--comment", "x"); code != 1 || x.err.String() != want || x.out.Len() > 0 {
+		t.Errorf("exit code %d, %q, %q", code, x.out.String(), x.err.String())
+	}
+	if code := x.run(t, "ack", "--filter", "done", "--acknowledged=false", "--condition", "outbreak", "--comment", "x"); code != 0 || x.out.Len() == 0 {
+		t.Errorf("with the flag: exit code %d, %q, %q", code, x.out.String(), x.err.String())
 	}
 }
 

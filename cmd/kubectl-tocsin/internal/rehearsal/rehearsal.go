@@ -6,6 +6,7 @@ package rehearsal
 
 import (
 	"cmp"
+	"context"
 	"slices"
 	"strings"
 	"time"
@@ -27,14 +28,15 @@ type Scene struct {
 	Computers int32
 }
 
-// NewScene puts events in order. Without a time to begin, it begins with the first event.
-func NewScene(events []v1alpha1.SecurityEvent, since, until time.Time) *Scene {
-	s := &Scene{Since: since, Until: until}
+// NewScene puts events in order. Without a time to begin, it begins with the first event. It ends now, or with the newest
+// event, if the API server's clock is ahead.
+func NewScene(events []v1alpha1.SecurityEvent, since, now time.Time) *Scene {
+	s := &Scene{Since: since, Until: now}
 	names := map[string]struct{}{}
 	for i := range events {
 		e := &events[i]
-		if e.CreationTimestamp.After(until) {
-			continue
+		if e.CreationTimestamp.After(s.Until) {
+			s.Until = e.CreationTimestamp.Time
 		}
 		s.Events = append(s.Events, plan.NewEvent(e, plan.ParsePosition(e.ResourceVersion)))
 		if e.Spec.Computer != nil {
@@ -44,7 +46,7 @@ func NewScene(events []v1alpha1.SecurityEvent, since, until time.Time) *Scene {
 	slices.SortStableFunc(s.Events, func(a, b *plan.Event) int { return cmp.Compare(a.Position, b.Position) })
 	s.Computers = int32(min(len(names), 1<<30))
 	if since.IsZero() {
-		s.Since = until
+		s.Since = s.Until
 		for _, e := range s.Events {
 			if e.Object.CreationTimestamp.Time.Before(s.Since) {
 				s.Since = e.Object.CreationTimestamp.Time
@@ -70,7 +72,7 @@ type Outcome struct {
 }
 
 // Play takes the events through a draft. The error is the engine's: it begins with the field that cannot be used.
-func (s *Scene) Play(draft *v1alpha1.NotificationCondition) (*Outcome, error) {
+func (s *Scene) Play(ctx context.Context, draft *v1alpha1.NotificationCondition) (*Outcome, error) {
 	draft = draft.DeepCopy()
 	draft.CreationTimestamp = metav1.NewTime(s.Since)
 	rule, err := plan.Compile(draft, s.Computers)
@@ -80,6 +82,9 @@ func (s *Scene) Play(draft *v1alpha1.NotificationCondition) (*Outcome, error) {
 	o := &Outcome{Rule: rule}
 	watch := plan.NewWatch(rule)
 	for _, e := range s.Events {
+		if err := ctx.Err(); err != nil {
+			return nil, err
+		}
 		verdict, told := watch.Observe(e)
 		o.Told = append(o.Told, told...)
 		if e.Object.CreationTimestamp.Time.Before(s.Since) {
@@ -112,11 +117,13 @@ func Occurrences(e *v1alpha1.SecurityEvent) int64 {
 	return int64(*e.Spec.Count)
 }
 
-// PerDay is how many notifications a day that makes.
+// Day is the shortest span that says how many notifications a day there are.
+const Day = 24 * time.Hour
+
+// Span is how long the draft is followed.
+func (s *Scene) Span() time.Duration { return s.Until.Sub(s.Since) }
+
+// PerDay is how many notifications a day that makes. Less than a day is taken as it is: nobody knows what the rest had been.
 func (s *Scene) PerDay(o *Outcome) float64 {
-	span := s.Until.Sub(s.Since)
-	if span <= 0 {
-		return 0
-	}
-	return float64(len(o.Told)) * float64(24*time.Hour) / float64(span)
+	return float64(len(o.Told)) * float64(Day) / float64(max(s.Span(), Day))
 }

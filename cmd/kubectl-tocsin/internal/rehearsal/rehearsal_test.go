@@ -40,7 +40,7 @@ func draft(kind v1alpha1.ConditionType) *v1alpha1.NotificationCondition {
 
 func play(t *testing.T, s *rehearsal.Scene, d *v1alpha1.NotificationCondition) *rehearsal.Outcome {
 	t.Helper()
-	o, err := s.Play(d)
+	o, err := s.Play(t.Context(), d)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -114,7 +114,11 @@ func TestTuneFindsTheClosestAndWhatItProposesComesTrue(t *testing.T) {
 		previous := 0.0
 		for i, p := range found {
 			off := math.Abs(p.PerDay - wish)
-			if off < previous {
+			if len(p.Outcome.Told) == 0 {
+				if i != len(found)-1 {
+					t.Errorf("%g a day: proposal %d of %d tells nothing", wish, i, len(found))
+				}
+			} else if off < previous {
 				t.Errorf("%g a day: proposal %d is closer than the one before", wish, i)
 			}
 			previous = off
@@ -129,6 +133,34 @@ func TestTuneFindsTheClosestAndWhatItProposesComesTrue(t *testing.T) {
 		if best := found[0]; math.Abs(best.PerDay-wish) > 4 {
 			t.Errorf("%g a day: the best gives %g", wish, best.PerDay)
 		}
+	}
+}
+
+func TestTuneOfWhatDoesNotMatchProposesNothing(t *testing.T) {
+	t.Parallel()
+	d := draft("RiskOutbreak")
+	d.Spec.Filter = &v1alpha1.EventFilter{Computers: []v1alpha1.Wildcard{"other-*"}}
+	s := rehearsal.NewScene(risks(0, time.Minute), midnight, midnight.Add(24*time.Hour))
+	if found, err := s.Tune(t.Context(), d, 1); err != nil || len(found) > 0 {
+		t.Errorf("%v: %+v", err, found)
+	}
+}
+
+func TestLessThanADayIsNotProjected(t *testing.T) {
+	t.Parallel()
+	for span, want := range map[time.Duration]float64{2 * time.Minute: 1, 24 * time.Hour: 1, 48 * time.Hour: 0.5} {
+		s := rehearsal.NewScene(risks(0), midnight, midnight.Add(span))
+		if got := s.PerDay(play(t, s, draft("SingleRiskEvent"))); got != want {
+			t.Errorf("one in %s: %g a day, want %g", span, got, want)
+		}
+	}
+}
+
+func TestEventsOfAClockThatIsAheadAreFollowed(t *testing.T) {
+	t.Parallel()
+	s := rehearsal.NewScene(risks(0, time.Hour), time.Time{}, midnight.Add(time.Minute))
+	if o := play(t, s, draft("SingleRiskEvent")); o.Seen != 2 || !s.Until.Equal(midnight.Add(time.Hour)) || s.Span() != time.Hour {
+		t.Errorf("%d events up to %s", o.Seen, s.Until)
 	}
 }
 

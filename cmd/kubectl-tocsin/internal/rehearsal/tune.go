@@ -5,6 +5,8 @@ package rehearsal
 import (
 	"cmp"
 	"context"
+	"crypto/sha256"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"math"
@@ -30,15 +32,18 @@ type Proposal struct {
 }
 
 // Tune tries the settings and returns them, best first: that which comes closest to so many notifications a day, and of
-// equals the more careful one. Of several that would have told the same, it returns the first. The draft's scope and `per`
-// stay.
+// equals the more careful one; those that tell nothing last. Of several that would have told the same, it returns the first.
+// The draft's scope and `per` stay. Where nothing meets the filter there is nothing to go by, and it returns none.
 func (s *Scene) Tune(ctx context.Context, draft *v1alpha1.NotificationCondition, perDay float64) ([]Proposal, error) {
-	first, err := s.Play(draft)
+	first, err := s.Play(ctx, draft)
 	if err != nil {
 		return nil, err
 	}
 	if first.Rule.OncePerRisk() {
 		return nil, fmt.Errorf("spec.type: %s tells of each risk once, there is nothing to tune", draft.Spec.Type)
+	}
+	if len(first.Matched) == 0 {
+		return nil, nil
 	}
 	alone := *s // what the filter lets through, as the rest changes nothing
 	alone.Events = first.Matched
@@ -46,11 +51,12 @@ func (s *Scene) Tune(ctx context.Context, draft *v1alpha1.NotificationCondition,
 	for _, damper := range Dampers {
 		for _, count := range Counts {
 			for _, window := range Windows {
-				if err := ctx.Err(); err != nil {
-					return nil, err
-				}
 				p := Proposal{Count: count, Window: window, Damper: damper}
-				if p.Outcome, err = alone.Play(p.apply(draft)); err != nil {
+				p.Outcome, err = alone.Play(ctx, p.apply(draft))
+				if ctx.Err() != nil {
+					return nil, ctx.Err()
+				}
+				if err != nil {
 					continue // more different computers than the filter names; all else was compiled before
 				}
 				p.PerDay = s.PerDay(p.Outcome)
@@ -62,7 +68,7 @@ func (s *Scene) Tune(ctx context.Context, draft *v1alpha1.NotificationCondition,
 		return nil, errors.New("no setting can be used with this draft")
 	}
 	slices.SortStableFunc(proposals, func(a, b Proposal) int {
-		return cmp.Compare(math.Abs(a.PerDay-perDay), math.Abs(b.PerDay-perDay))
+		return cmp.Or(cmp.Compare(silent(a), silent(b)), cmp.Compare(math.Abs(a.PerDay-perDay), math.Abs(b.PerDay-perDay)))
 	})
 	return different(proposals), nil
 }
@@ -82,14 +88,24 @@ func (p Proposal) apply(draft *v1alpha1.NotificationCondition) *v1alpha1.Notific
 	return draft
 }
 
+// silent is 1 for a setting that tells nothing.
+func silent(p Proposal) int {
+	if len(p.Outcome.Told) == 0 {
+		return 1
+	}
+	return 0
+}
+
 // different leaves out proposals that tell the same at the same times as one before.
 func different(proposals []Proposal) []Proposal {
-	seen := map[string]struct{}{}
+	seen := map[[sha256.Size]byte]struct{}{}
 	return slices.DeleteFunc(proposals, func(p Proposal) bool {
-		key := ""
+		var told []byte
 		for _, f := range p.Outcome.Told {
-			key += f.Time.String() + "\x00" + f.Key + "\x00"
+			told = binary.BigEndian.AppendUint64(told, uint64(f.Time.UnixNano()))
+			told = append(append(told, f.Key...), 0)
 		}
+		key := sha256.Sum256(told)
 		_, known := seen[key]
 		seen[key] = struct{}{}
 		return known
