@@ -101,6 +101,22 @@ func Taken(name string) Outcome {
 		"there is a Job %s that Tocsin has not made; nothing was run", name)}
 }
 
+// wait finds out whether, and why, no container of a Job runs yet.
+func (o *Outcome) wait(job *batchv1.Job, pod *corev1.Pod, events []corev1.Event) {
+	if ptr.Deref(job.Spec.Suspend, false) {
+		o.Phase, o.Reason = Waiting, ReasonJobSuspended
+		o.Message = fmt.Sprintf("Job %s is suspended by its `spec.suspend`, which Tocsin does not set", job.Name)
+		return
+	}
+	if Started(job) {
+		return
+	}
+	if reason, message := obstacle(pod, events); reason != "" {
+		o.Phase, o.Reason = Waiting, word(reason)
+		o.Message = notify.Bound(fmt.Sprintf("Job %s waits: %s: %s", job.Name, reason, message), notify.MaxMessage)
+	}
+}
+
 // Overdue is the outcome of a Job that should have ended, given what is known of it.
 func Overdue(name string, o Outcome) Outcome {
 	o.Phase = Failed
@@ -158,14 +174,8 @@ func Read(job *batchv1.Job, pods []corev1.Pod, events []corev1.Event) Outcome {
 	case job.DeletionTimestamp != nil:
 		deleted := Deleted(job.Name)
 		o.Phase, o.Reason, o.Message = Failed, deleted.Reason, deleted.Message
-	case o.Phase == Running && ptr.Deref(job.Spec.Suspend, false):
-		o.Phase, o.Reason = Waiting, ReasonJobSuspended
-		o.Message = fmt.Sprintf("Job %s is suspended by its `spec.suspend`, which Tocsin does not set", job.Name)
-	case o.Phase == Running && !Started(job):
-		if reason, message := obstacle(pod, events); reason != "" {
-			o.Phase, o.Reason = Waiting, word(reason)
-			o.Message = notify.Bound(fmt.Sprintf("Job %s waits: %s: %s", job.Name, reason, message), notify.MaxMessage)
-		}
+	case o.Phase == Running:
+		o.wait(job, pod, events)
 	}
 	return o
 }

@@ -129,7 +129,7 @@ func TestTheManagerMakesNoJobsButItsOwn(t *testing.T) {
 		return func(ctx context.Context) error { return manager.Create(ctx, j.DeepCopy(), client.DryRunAll) }
 	}
 	unmarked, free, foreign := job(ns), job(ns), job(ns)
-	unmarked.Labels, free.OwnerReferences = nil, nil
+	unmarked.Labels, free.OwnerReferences = map[string]string{"app": "other"}, nil
 	foreign.OwnerReferences[0].APIVersion, foreign.OwnerReferences[0].Kind = "v1", "ConfigMap"
 	allowed(t, "its own", try(job(ns)))
 	forbidden(t, "without the label", "with the label tocsin.dev/notification-uid", try(unmarked))
