@@ -50,7 +50,7 @@ func (e *Evaluator) digest(ctx context.Context, key types.NamespacedName) (time.
 	if err := e.client.List(ctx, &channels, client.InNamespace(key.Namespace)); err != nil {
 		return time.Time{}, fmt.Errorf("listing the channels: %w", err)
 	}
-	channel := channelNamed(channels.Items, key.Name)
+	channel := journal.Find(channels.Items, key.Name)
 	if channel == nil { // it may come back
 		e.limits.expire(key)
 		return time.Time{}, nil
@@ -102,15 +102,6 @@ func (e *Evaluator) recipientsOf(ctx context.Context, channel types.NamespacedNa
 	return recipients, nil
 }
 
-func channelNamed(channels []v1alpha1.NotificationChannel, name string) *v1alpha1.NotificationChannel {
-	for i := range channels {
-		if channels[i].Name == name {
-			return &channels[i]
-		}
-	}
-	return nil
-}
-
 // metAll says whether all conditions of a namespace were looked at: they may know of more that was held back.
 func (e *Evaluator) metAll(ctx context.Context, namespace string) (bool, error) {
 	var conditions v1alpha1.NotificationConditionList
@@ -130,7 +121,7 @@ func (e *Evaluator) ration(ctx context.Context, d *draft, n *v1alpha1.Notificati
 	spokenFor = len(n.Spec.Deliveries) > 0
 	for i := range n.Spec.Deliveries {
 		delivery := &n.Spec.Deliveries[i]
-		channel := channelNamed(channels, delivery.Channel)
+		channel := journal.Find(channels, delivery.Channel)
 		if len(delivery.FallbackFor) > 0 {
 			continue
 		}

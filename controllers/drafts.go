@@ -149,7 +149,7 @@ func (e *Evaluator) create(ctx context.Context, d *draft) bool {
 		return true
 	}
 	e.mu.Lock()
-	d.tried = true
+	d.tried = d.tried || !refused(err)
 	d.backlog.attempts++
 	d.backlog.refusal = err
 	d.next = e.clock.Now().Add(min(notify.Backoff(draftRetry, d.backlog.attempts, rand.Float64()), draftRetryMax))

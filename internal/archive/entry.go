@@ -5,7 +5,6 @@ package archive
 import (
 	"encoding/json"
 	"fmt"
-	"slices"
 	"strconv"
 	"strings"
 
@@ -57,7 +56,8 @@ func NewEntry(n *v1alpha1.Notification) (Entry, error) {
 		created: n.CreationTimestamp.Unix(), decided: logfilter.Time(n).Unix(),
 		kind: folded(n.Spec.Type), severity: clean(string(n.Spec.Severity)), creator: clean(n.Spec.Creator),
 		state:    clean(string(logfilter.State(n))),
-		channels: listed(channels(n)), computers: listed(computers(n)), text: folded(strings.Join(texts(n), separator)),
+		channels: listed(logfilter.Channels(n)), computers: listed(logfilter.Computers(n)),
+		text:   folded(strings.Join(logfilter.Texts(n), separator)),
 		object: string(object),
 	}
 	if c := n.Spec.Condition; c != nil {
@@ -99,59 +99,4 @@ func folded(s string) string { return clean(strings.ToLower(s)) }
 // clean replaces what PostgreSQL refuses in text. What is equal, or a part of another, stays so.
 func clean(s string) string {
 	return strings.ReplaceAll(strings.ToValidUTF8(s, "\uFFFD"), "\x00", "\uFFFD")
-}
-
-func computers(n *v1alpha1.Notification) []string {
-	t := n.Spec.Trigger
-	if t == nil {
-		return nil
-	}
-	if t.Event == nil || t.Event.Computer == nil || slices.Contains(t.ComputerNames, t.Event.Computer.Name) {
-		return t.ComputerNames
-	}
-	return append(slices.Clip(t.ComputerNames), t.Event.Computer.Name)
-}
-
-func channels(n *v1alpha1.Notification) []string {
-	var names []string
-	if n.Spec.ChannelRef != nil {
-		names = append(names, n.Spec.ChannelRef.Name)
-	}
-	for i := range n.Spec.Deliveries {
-		names = append(names, n.Spec.Deliveries[i].Channel)
-	}
-	return names
-}
-
-// texts are what logfilter looks for a text in, each once: the message is often the same for all channels.
-func texts(n *v1alpha1.Notification) []string {
-	var list []string
-	add := func(texts ...string) {
-		for _, s := range texts {
-			if s != "" && !slices.Contains(list, s) {
-				list = append(list, s)
-			}
-		}
-	}
-	for i := range n.Spec.Deliveries {
-		add(n.Spec.Deliveries[i].Subject, n.Spec.Deliveries[i].Message)
-	}
-	if a := n.Spec.Acknowledgement; a != nil {
-		add(a.Comment)
-	}
-	t := n.Spec.Trigger
-	if t == nil {
-		return list
-	}
-	add(t.Risks...)
-	if e := t.Event; e != nil {
-		add(e.Title, e.Description, e.User, e.Server, e.Task)
-		if e.Risk != nil {
-			add(e.Risk.Name, e.Risk.Category)
-		}
-		if e.Application != nil {
-			add(e.Application.Name, e.Application.Path)
-		}
-	}
-	return list
 }

@@ -10,6 +10,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 
 	"github.com/tocsin-dev/tocsin/api/v1alpha1"
+	"github.com/tocsin-dev/tocsin/internal/wildcard"
 )
 
 // Patterns are names in which a star stands for any characters, or none. nil: any name; an empty list: no name at all. They
@@ -35,29 +36,9 @@ func (p *Patterns) Set(list string) error {
 	return nil
 }
 
+// match compares as it is written: names of images have no other case.
 func (p Patterns) match(name string) bool {
-	return p == nil || slices.ContainsFunc(p, func(pattern string) bool { return matches(pattern, name) })
-}
-
-// matches compares as it is written: names of images have no other case.
-func matches(pattern, name string) bool {
-	parts := strings.Split(pattern, "*")
-	first, last := parts[0], parts[len(parts)-1]
-	if len(parts) == 1 {
-		return name == pattern
-	}
-	if len(name) < len(first)+len(last) || !strings.HasPrefix(name, first) || !strings.HasSuffix(name, last) {
-		return false
-	}
-	rest := name[len(first) : len(name)-len(last)]
-	for _, part := range parts[1 : len(parts)-1] {
-		_, after, found := strings.Cut(rest, part)
-		if !found {
-			return false
-		}
-		rest = after
-	}
-	return true
+	return p == nil || slices.ContainsFunc(p, func(pattern string) bool { return wildcard.Compile(pattern).Matches(name) })
 }
 
 // Allowed is where channels may run programs, and of which images.

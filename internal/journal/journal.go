@@ -64,7 +64,7 @@ func Compose(f plan.Firing, channels []v1alpha1.NotificationChannel) *v1alpha1.N
 		Trigger:  triggerOf(f),
 	}
 	for _, action := range actions(condition, channels) {
-		n.Spec.Deliveries = append(n.Spec.Deliveries, Deliver(n, action, find(channels, action.ChannelRef.Name)))
+		n.Spec.Deliveries = append(n.Spec.Deliveries, Deliver(n, action, Find(channels, action.ChannelRef.Name)))
 	}
 	standBy(n, channels)
 	n.Labels = labels(n, f.Time)
@@ -76,7 +76,7 @@ func standBy(n *v1alpha1.Notification, channels []v1alpha1.NotificationChannel) 
 	direct := len(n.Spec.Deliveries)
 	for i := 0; i < len(n.Spec.Deliveries); i++ {
 		name := n.Spec.Deliveries[i].Channel
-		channel := find(channels, name)
+		channel := Find(channels, name)
 		if channel == nil || channel.Spec.FallbackRef == nil {
 			continue
 		}
@@ -88,7 +88,7 @@ func standBy(n *v1alpha1.Notification, channels []v1alpha1.NotificationChannel) 
 			n.Spec.Deliveries[known].FallbackFor = append(n.Spec.Deliveries[known].FallbackFor, name)
 		case len(n.Spec.Deliveries) < maxMessages:
 			action := v1alpha1.Action{ChannelRef: v1alpha1.ChannelReference{Name: fallback}}
-			d := Deliver(n, action, find(channels, fallback))
+			d := Deliver(n, action, Find(channels, fallback))
 			d.FallbackFor = []string{name}
 			n.Spec.Deliveries = append(n.Spec.Deliveries, d)
 		}
@@ -162,7 +162,8 @@ const (
 	maxRecipients = 100
 )
 
-func find(channels []v1alpha1.NotificationChannel, name string) *v1alpha1.NotificationChannel {
+// Find returns the channel of that name; nil if there is none.
+func Find(channels []v1alpha1.NotificationChannel, name string) *v1alpha1.NotificationChannel {
 	for i := range channels {
 		if channels[i].Name == name {
 			return &channels[i]

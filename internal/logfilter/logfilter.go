@@ -65,8 +65,8 @@ func (f *Filter) Match(n *v1alpha1.Notification) bool {
 		f.creators.match(n.Spec.Creator) &&
 		f.conditions.match(condition(n)) &&
 		oneOf(f.spec.Severities, n.Spec.Severity) &&
-		f.computers.match(computers(n)...) &&
-		f.channels.match(channels(n)...) &&
+		f.computers.match(Computers(n)...) &&
+		f.channels.match(Channels(n)...) &&
 		oneOf(f.spec.States, State(n)) &&
 		f.says(n)
 }
@@ -93,32 +93,47 @@ func (f *Filter) during(t time.Time) bool {
 
 // says looks for the text, which is asked for last as it costs most.
 func (f *Filter) says(n *v1alpha1.Notification) bool {
-	if f.text == "" {
-		return true
-	}
-	if a := n.Spec.Acknowledgement; a != nil && f.within(a.Comment) {
-		return true
-	}
-	for i := range n.Spec.Deliveries {
-		if f.within(n.Spec.Deliveries[i].Subject, n.Spec.Deliveries[i].Message) {
-			return true
+	return f.text == "" || f.within(Texts(n)...)
+}
+
+// Texts are what a text is looked for in, each once: the message is often the same for all channels.
+func Texts(n *v1alpha1.Notification) []string {
+	var list []string
+	add := func(texts ...string) {
+		for _, s := range texts {
+			if s != "" && !slices.Contains(list, s) {
+				list = append(list, s)
+			}
 		}
 	}
-	trigger := n.Spec.Trigger
-	if trigger == nil {
-		return false
+	for i := range n.Spec.Deliveries {
+		add(n.Spec.Deliveries[i].Subject, n.Spec.Deliveries[i].Message)
 	}
-	return f.within(trigger.Risks...) || trigger.Event != nil && f.tells(&trigger.Event.SecurityEventSpec)
+	if a := n.Spec.Acknowledgement; a != nil {
+		add(a.Comment)
+	}
+	if t := n.Spec.Trigger; t != nil {
+		add(t.Risks...)
+		if t.Event != nil {
+			add(textsOf(&t.Event.SecurityEventSpec)...)
+		}
+	}
+	return list
+}
+
+func textsOf(e *v1alpha1.SecurityEventSpec) []string {
+	list := []string{e.Title, e.Description, e.User, e.Server, e.Task}
+	if e.Risk != nil {
+		list = append(list, e.Risk.Name, e.Risk.Category)
+	}
+	if e.Application != nil {
+		list = append(list, e.Application.Name, e.Application.Path)
+	}
+	return list
 }
 
 // tells says whether an event speaks of the text.
-func (f *Filter) tells(e *v1alpha1.SecurityEventSpec) bool {
-	if f.within(e.Title, e.Description, e.User, e.Server, e.Task) {
-		return true
-	}
-	return e.Risk != nil && f.within(e.Risk.Name, e.Risk.Category) ||
-		e.Application != nil && f.within(e.Application.Name, e.Application.Path)
-}
+func (f *Filter) tells(e *v1alpha1.SecurityEventSpec) bool { return f.within(textsOf(e)...) }
 
 func (f *Filter) within(texts ...string) bool {
 	return slices.ContainsFunc(texts, func(s string) bool { return strings.Contains(strings.ToLower(s), f.text) })
@@ -131,7 +146,8 @@ func condition(n *v1alpha1.Notification) string {
 	return n.Spec.Condition.Name
 }
 
-func computers(n *v1alpha1.Notification) []string {
+// Computers are the names that an entry of the log tells of.
+func Computers(n *v1alpha1.Notification) []string {
 	trigger := n.Spec.Trigger
 	if trigger == nil {
 		return nil
@@ -142,7 +158,8 @@ func computers(n *v1alpha1.Notification) []string {
 	return append(slices.Clip(trigger.ComputerNames), trigger.Event.Computer.Name)
 }
 
-func channels(n *v1alpha1.Notification) []string {
+// Channels are the names of those that an entry of the log goes through.
+func Channels(n *v1alpha1.Notification) []string {
 	var names []string
 	if n.Spec.ChannelRef != nil {
 		names = append(names, n.Spec.ChannelRef.Name)

@@ -2,42 +2,19 @@
 
 package match
 
-import "strings"
+import (
+	"strings"
 
-// wildcard is a pattern split at its stars, in lower case.
-type wildcard []string
+	"github.com/tocsin-dev/tocsin/internal/wildcard"
+)
 
-func compileWildcard(pattern string) wildcard {
-	return strings.Split(strings.ToLower(pattern), "*")
-}
-
-// matches takes the value in lower case.
-func (w wildcard) matches(value string) bool {
-	first, last := w[0], w[len(w)-1]
-	if len(w) == 1 {
-		return value == first
-	}
-	if len(value) < len(first)+len(last) || !strings.HasPrefix(value, first) || !strings.HasSuffix(value, last) {
-		return false
-	}
-	rest := value[len(first) : len(value)-len(last)]
-	for _, part := range w[1 : len(w)-1] {
-		i := strings.Index(rest, part)
-		if i < 0 {
-			return false
-		}
-		rest = rest[i+len(part):]
-	}
-	return true
-}
-
-// wildcards matches when one of its patterns does; without patterns, always.
-type wildcards []wildcard
+// wildcards are in lower case. They match when one of them does; without any, always.
+type wildcards []wildcard.Pattern
 
 func compileWildcards[S ~string](patterns []S) wildcards {
 	compiled := make(wildcards, 0, len(patterns))
 	for _, p := range patterns {
-		compiled = append(compiled, compileWildcard(string(p)))
+		compiled = append(compiled, wildcard.Compile(strings.ToLower(string(p))))
 	}
 	return compiled
 }
@@ -52,7 +29,7 @@ func (ws wildcards) match(values ...*text) bool {
 		}
 		lower := value.inLowerCase()
 		for _, w := range ws {
-			if w.matches(lower) {
+			if w.Matches(lower) {
 				return true
 			}
 		}
