@@ -33,7 +33,7 @@ func acknowledge(n *v1alpha1.Notification, now time.Time) {
 			n.Status.AcknowledgedTime.UTC().Format(time.RFC3339)))
 }
 
-// unheeded says that a Notification was acknowledged and its status does not tell so yet.
+// unheeded says that a Notification was acknowledged, or the wish for quiet taken back, and its status does not tell so yet.
 func unheeded(n *v1alpha1.Notification) bool {
-	return n.Spec.Acknowledgement != nil && !n.Status.Acknowledged
+	return n.Spec.Acknowledgement != nil && (!n.Status.Acknowledged || n.Status.ObservedGeneration != n.Generation)
 }

@@ -91,7 +91,7 @@ func TestQuietUntilItHasCleared(t *testing.T) {
 	n := awaitNotifications(t, ns, 1, v1alpha1.ReasonLogged)[0]
 	acknowledged(t, &n, v1alpha1.Acknowledgement{Comment: "on it", By: "carol", QuietUntilCleared: true})
 	k8s.Until(t, c, func() error {
-		if d := c.Status.Dampers; len(d) != 1 || !d[0].QuietSince.Equal(n.Status.AcknowledgedTime) {
+		if d := c.Status.Dampers; len(d) != 1 || d[0].Quiet == nil || !d[0].Quiet.Since.Equal(n.Status.AcknowledgedTime) {
 			return fmt.Errorf("dampers are %+v", d)
 		}
 		return nil
@@ -104,7 +104,7 @@ func TestQuietUntilItHasCleared(t *testing.T) {
 		return nil
 	})
 	k8s.Until(t, c, func() error {
-		if d := c.Status.Dampers[0]; d.ClearedTime == nil || d.QuietSince != nil {
+		if d := c.Status.Dampers[0]; d.ClearedTime == nil || d.Quiet != nil {
 			return fmt.Errorf("it has not cleared: %+v", d)
 		}
 		return nil
@@ -117,6 +117,44 @@ func TestQuietUntilItHasCleared(t *testing.T) {
 		if n.Spec.Trigger.Sequence == 2 && n.Spec.Trigger.Held != 1 {
 			t.Errorf("it says %d held", n.Spec.Trigger.Held)
 		}
+	}
+}
+
+// TestQuietIsTakenBack: what was held is told with the next.
+func TestQuietIsTakenBack(t *testing.T) {
+	t.Parallel()
+	ns := k8s.Namespace(t)
+	c := damped(condition(ns, "risks", "SingleRiskEvent"), 1, "10m", v1alpha1.DamperNone)
+	ready(t, c)
+	k8s.Create(t, detection(ns, "ws", "Worm"))
+	n := awaitNotifications(t, ns, 1, v1alpha1.ReasonLogged)[0]
+	wish := v1alpha1.Acknowledgement{Comment: "on it", By: "carol", QuietUntilCleared: true}
+	acknowledged(t, &n, wish)
+	k8s.Create(t, detection(ns, "ws", "Worm"))
+	k8s.Until(t, c, func() error {
+		if c.Status.HeldTotal != 1 {
+			return fmt.Errorf("%d held", c.Status.HeldTotal)
+		}
+		return nil
+	})
+	wish.QuietUntilCleared = false
+	acknowledged(t, &n, wish)
+	k8s.Until(t, c, func() error {
+		if d := c.Status.Dampers; len(d) != 1 || d[0].Quiet != nil {
+			return fmt.Errorf("it is quiet: %+v", d)
+		}
+		return nil
+	})
+	k8s.Create(t, detection(ns, "ws", "Worm"))
+	for _, n := range awaitNotifications(t, ns, 2, v1alpha1.ReasonLogged) {
+		if n.Spec.Trigger.Sequence == 2 && n.Spec.Trigger.Held != 1 {
+			t.Errorf("it says %d held", n.Spec.Trigger.Held)
+		}
+	}
+	k8s.Get(t, &n)
+	n.Spec.Acknowledgement.QuietUntilCleared = true
+	if err := k8s.Client.Update(t.Context(), &n); err == nil || !strings.Contains(err.Error(), "acknowledge the next notification") {
+		t.Errorf("asking again ended with %v", err)
 	}
 }
 

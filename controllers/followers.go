@@ -162,7 +162,7 @@ func (e *Evaluator) rest(key types.NamespacedName) {
 	}
 }
 
-// Heed takes notice that a notification was acknowledged, and perhaps with the wish for quiet.
+// Heed takes notice that a notification was acknowledged, perhaps with the wish for quiet, or that this was taken back.
 func (e *Evaluator) Heed(n *v1alpha1.Notification) {
 	if n.Spec.Condition == nil || n.Spec.Acknowledgement == nil {
 		return

@@ -65,7 +65,8 @@ type NotificationSpec struct {
 	Deliveries []Delivery `json:"deliveries,omitempty"`
 	// acknowledgement says that somebody has taken notice.
 	// +optional
-	// +kubebuilder:validation:XValidation:rule="self == oldSelf",messageExpression="'may be set once, and ' + (has(oldSelf.by) ? oldSelf.by : 'somebody') + ' has done so'"
+	// +kubebuilder:validation:XValidation:rule="self.comment == oldSelf.comment && has(self.by) == has(oldSelf.by) && has(self.time) == has(oldSelf.time) && (!has(self.by) || self.by == oldSelf.by) && (!has(self.time) || self.time == oldSelf.time)",messageExpression="'may be set once, and ' + (has(oldSelf.by) ? oldSelf.by : 'somebody') + ' has done so'"
+	// +kubebuilder:validation:XValidation:rule="!has(self.quietUntilCleared) || !self.quietUntilCleared || has(oldSelf.quietUntilCleared) && oldSelf.quietUntilCleared",message="`quietUntilCleared` can be taken back later, and not be asked for: acknowledge the next notification of the condition with it"
 	Acknowledgement *Acknowledgement `json:"acknowledgement,omitempty"`
 }
 
@@ -289,8 +290,8 @@ type Acknowledgement struct {
 	// time of the acknowledgement. The API server writes it.
 	// +optional
 	Time *metav1.Time `json:"time,omitempty"`
-	// quietUntilCleared: the condition tells nothing more until nothing has matched for a whole window; with `damper.per`, nothing
-	// more of the same computer or risk only.
+	// quietUntilCleared: the condition tells nothing more until its threshold is no longer reached, or something more severe
+	// arrives; with `damper.per`, nothing more of the same computer or risk only. It may be taken back.
 	// +optional
 	QuietUntilCleared bool `json:"quietUntilCleared,omitempty"`
 }

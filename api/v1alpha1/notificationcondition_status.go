@@ -178,10 +178,13 @@ type DamperStatus struct {
 	// last fired.
 	// +optional
 	ClearedTime *metav1.Time `json:"clearedTime,omitempty"`
-	// quietSince is when somebody acknowledged its last notification and asked for quiet until it has cleared: until then all
-	// that arrives is held. Unset if nobody has.
+	// quiet is that somebody who acknowledged a notification asked to hear no more until it is over. Unset if nobody has, and
+	// once the condition has cleared.
 	// +optional
-	QuietSince *metav1.Time `json:"quietSince,omitempty"`
+	Quiet *QuietStatus `json:"quiet,omitempty"`
+	// highestSeverity is that of what has arrived since it last fired; unset if nothing has.
+	// +optional
+	HighestSeverity Severity `json:"highestSeverity,omitempty"`
 	// held is the number of occurrences held since the last notification.
 	// +optional
 	Held int64 `json:"held,omitempty"`
@@ -189,4 +192,20 @@ type DamperStatus struct {
 	// +optional
 	// +kubebuilder:validation:MaxLength=32
 	UsedUpTo string `json:"usedUpTo,omitempty"`
+}
+
+// QuietStatus is since when all that arrives is held, as somebody wished who acknowledged a notification.
+type QuietStatus struct {
+	// since is when it was acknowledged.
+	// +required
+	Since metav1.Time `json:"since"`
+	// severity is the highest that was told by then: anything more severe ends the quiet.
+	// +required
+	Severity Severity `json:"severity"`
+	// nextCheckTime is when the quiet ends, unless the threshold is still reached then. Unset once it has ended.
+	// +optional
+	NextCheckTime *metav1.Time `json:"nextCheckTime,omitempty"`
+	// endedTime is when it ended. Unset while it lasts.
+	// +optional
+	EndedTime *metav1.Time `json:"endedTime,omitempty"`
 }

@@ -42,6 +42,16 @@ func (s Severity) Number() int {
 	}
 }
 
+// SeverityOf is the severity with this number; empty for one that there is not.
+func SeverityOf(number int) Severity {
+	for _, s := range []Severity{SeverityInfo, SeverityWarning, SeverityFunctionalFailure, SeverityCritical} {
+		if s.Number() == number {
+			return s
+		}
+	}
+	return ""
+}
+
 // Duration is a length of time such as 90s, 60m, 1h or 1h30m.
 //
 // +kubebuilder:validation:MaxLength=32

@@ -5,6 +5,7 @@
 package journal
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"encoding/base32"
 	"fmt"
@@ -60,7 +61,7 @@ func Compose(f plan.Firing, channels []v1alpha1.NotificationChannel) *v1alpha1.N
 			Threshold: f.Rule.Threshold, Damper: damperOf(f.Rule),
 		},
 		Creator:  creatorOf(condition),
-		Severity: severityOf(f.Window.Severity),
+		Severity: cmp.Or(v1alpha1.SeverityOf(f.Window.Severity), v1alpha1.SeverityInfo),
 		Trigger:  triggerOf(f),
 	}
 	for _, action := range actions(condition, channels) {
@@ -257,17 +258,6 @@ func damperOf(rule *plan.Rule) string {
 		return ""
 	}
 	return string(v1alpha1.FormatDuration(rule.Damper()))
-}
-
-func severityOf(number int) v1alpha1.Severity {
-	for _, s := range []v1alpha1.Severity{
-		v1alpha1.SeverityCritical, v1alpha1.SeverityFunctionalFailure, v1alpha1.SeverityWarning,
-	} {
-		if s.Number() == number {
-			return s
-		}
-	}
-	return v1alpha1.SeverityInfo
 }
 
 // creatorOf is who made the condition, as admission vouches for it; empty if nobody knows.

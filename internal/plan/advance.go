@@ -46,11 +46,13 @@ func (w *Watch) elapse(key string, m *memory, due time.Time) (Firing, bool) {
 	case w.deadline(m).After(due):
 		w.schedule(key, m)
 		return Firing{}, false
+	case m.hushed(due) && !due.Before(w.check(m)):
+		w.look(key, m, due)
+		return Firing{}, false
 	case m.Until.IsZero():
 		return w.clear(key, m, due)
 	}
 	summary, event, reached := w.asOf(key, m, due)
-	reached = reached && !m.hushed(due)
 	held := m.Held
 	decision, next := w.rule.damper.Expire(m.State, reached)
 	m.State = next
@@ -63,7 +65,7 @@ func (w *Watch) elapse(key string, m *memory, due time.Time) (Firing, bool) {
 
 // clear notes that all has been quiet for a window, and tells so where that is asked for.
 func (w *Watch) clear(key string, m *memory, due time.Time) (Firing, bool) {
-	m.cleared, m.quiet = due, time.Time{}
+	m.cleared, m.quiet, m.highest = due, quiet{}, 0
 	if !w.rule.Condition.Spec.NotifyWhenCleared {
 		return Firing{}, false
 	}
@@ -108,10 +110,12 @@ func (w *Watch) settle(now time.Time) {
 		}
 		switch m.due = (time.Time{}); {
 		case w.deadline(m).After(due):
+		case m.hushed(due) && !due.Before(w.check(m)):
+			w.look(d.key, m, due)
 		case !m.Until.IsZero():
 			m.Until = time.Time{}
 		default:
-			m.cleared, m.quiet = due, time.Time{}
+			m.cleared, m.quiet, m.highest = due, quiet{}, 0
 		}
 		w.schedule(d.key, m)
 	}
@@ -134,10 +138,13 @@ func (w *Watch) asOf(key string, m *memory, now time.Time) (best window.Summary,
 }
 
 // concerned returns the tallies that a damper looks at when it ends: with scope SingleComputer those of all its computers.
-// A key that the rule cannot make, as it comes from an earlier generation, concerns none.
+// Without a damper it is the one that is looked at whether quiet goes on. A key that the rule cannot make, as it comes from
+// an earlier generation, concerns none.
 func (w *Watch) concerned(key string, now time.Time) []*tally {
 	var g group
 	switch {
+	case w.rule.damper.Period == 0:
+		g = w.rule.groupOf(key)
 	case w.rule.per == v1alpha1.DamperPerRisk:
 		g.risk = key
 	case w.rule.per == v1alpha1.DamperPerComputer && w.rule.single:
@@ -145,7 +152,7 @@ func (w *Watch) concerned(key string, now time.Time) []*tally {
 	case w.rule.per == v1alpha1.DamperPerCondition && key != "":
 		return nil
 	}
-	if w.rule.single && w.rule.per != v1alpha1.DamperPerComputer {
+	if w.rule.single && w.rule.per != v1alpha1.DamperPerComputer && w.rule.damper.Period > 0 {
 		return slices.Collect(maps.Values(w.tallies.groups[g.risk]))
 	}
 	t := w.tallies.groups[g.risk][g.computer]
@@ -185,16 +192,20 @@ func (w *Watch) schedule(key string, m *memory) {
 	heap.Push(&w.due, deadline{at, key})
 }
 
-// deadline is when a damper ends or, as it has, when all will have been quiet for a window; zero once it has cleared.
+// deadline is when a damper ends or, as it has, when all will have been quiet for a window; if somebody has asked for quiet, at
+// the latest when to look whether that goes on. It is zero once it has cleared.
 func (w *Watch) deadline(m *memory) time.Time {
+	due := m.Until
 	switch {
-	case !m.Until.IsZero():
-		return m.Until
-	case m.cleared.IsZero():
-		return w.rule.damper.Quiet(m.State, m.last)
-	default:
+	case !m.cleared.IsZero():
 		return time.Time{}
+	case due.IsZero():
+		due = later(w.rule.damper.Quiet(m.State, m.last), m.quiet.ended)
 	}
+	if check := w.check(m); m.hushed(due) && (!m.Until.IsZero() || check.Before(due)) {
+		return check
+	}
+	return due
 }
 
 // deadline is when a damper has to be looked at; an outdated one no longer equals its damper's due.

@@ -32,18 +32,19 @@ type memory struct {
 	cleared time.Time
 	// run is the notification that began what the latest one goes on with: that one itself, or one that it repeats.
 	run int64
-	// quiet is since when nothing is told until it has cleared, as somebody asked for; zero if nobody did.
-	quiet time.Time
+	// told is the highest severity of the run, highest that of what has arrived since it last fired; 0 if nothing has.
+	told, highest int
+	quiet         quiet
 	// due is when it has to be looked at next.
 	due time.Time
 	// adopted says that the log alone tells of it: what it has held since then is counted again.
 	adopted bool
 }
 
-// hushed says whether somebody has asked for quiet by now.
-func (m *memory) hushed(now time.Time) bool { return !m.quiet.IsZero() && !now.Before(m.quiet) }
-
 func (m *memory) note(event *Event) {
+	if event.Position > m.upTo && m.cleared.IsZero() {
+		m.highest = max(m.highest, event.Object.Spec.Severity.Number())
+	}
 	m.seen, m.latest = event.Position, event.Object
 	m.last = later(m.last, event.arrival())
 }

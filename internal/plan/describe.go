@@ -41,8 +41,8 @@ func (w *Watch) describeDampers(status *v1alpha1.NotificationConditionStatus) {
 		until = later(until, m.Until)
 		status.Dampers = append(status.Dampers, v1alpha1.DamperStatus{
 			Key: key, Sequence: m.Sequence, LastFiredTime: metav1.NewTime(m.LastFired), LastTime: timeOrNil(m.last),
-			Until: timeOrNil(m.Until), ClearedTime: timeOrNil(m.cleared), QuietSince: timeOrNil(m.quiet),
-			Held: m.Held, UsedUpTo: FormatPosition(m.upTo),
+			Until: timeOrNil(m.Until), ClearedTime: timeOrNil(m.cleared), Quiet: w.describeQuiet(m),
+			HighestSeverity: v1alpha1.SeverityOf(m.highest), Held: m.Held, UsedUpTo: FormatPosition(m.upTo),
 		})
 	}
 	status.DamperUntil = timeOrNil(until)

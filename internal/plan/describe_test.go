@@ -54,8 +54,14 @@ func TestDescribe(t *testing.T) {
 			LastFiredTime: ending(1 * m), LastEvaluatedTime: ending(3 * m), Checkpoint: "6",
 			Window: &v1alpha1.WindowStatus{Occurrences: 1, Computers: 1, Time: moment(3 * m)},
 			Dampers: []v1alpha1.DamperStatus{
-				{Key: "y", Sequence: 1, LastFiredTime: moment(1 * m), LastTime: ending(3 * m), Until: ending(21 * m), Held: 1, UsedUpTo: "2"},
-				{Key: "x", Sequence: 1, LastFiredTime: moment(0), LastTime: ending(3 * m), Until: ending(20 * m), Held: 8, UsedUpTo: "1"},
+				{
+					Key: "y", Sequence: 1, LastFiredTime: moment(1 * m), LastTime: ending(3 * m), Until: ending(21 * m), HighestSeverity: "Warning",
+					Held: 1, UsedUpTo: "2",
+				},
+				{
+					Key: "x", Sequence: 1, LastFiredTime: moment(0), LastTime: ending(3 * m), Until: ending(20 * m), HighestSeverity: "Warning",
+					Held: 8, UsedUpTo: "1",
+				},
 			},
 		})
 	})

@@ -80,7 +80,10 @@ func tellStory(seed uint64) randomStory {
 		now += pick(r, steps[:2+r.IntN(len(steps)-1)]...)
 		e := sighting{
 			arrives: now, computer: pick(r, "a", "A", "b", "c", "d", ""), risk: pick(r, "x", "X", "y", ""),
-			count: pick[int32](r, 0, 0, 0, 1, 2, 7),
+			count: pick[int32](r, 0, 0, 0, 1, 2, 7), severity: pick[v1alpha1.Severity](r, "Info", "Info", "Info", "", "", "FunctionalFailure"),
+		}
+		if r.IntN(20) == 0 {
+			e.severity = v1alpha1.SeverityCritical
 		}
 		if s.rule.once { // else all are known soon
 			e.risk = pick(r, "x", "X", "y", "z", "Z", "Ä", "ä", "v", "w", "")
@@ -106,7 +109,7 @@ func (s *randomStory) setHushes(r *rand.Rand) {
 	s.hushes = make([]hush, len(s.events))
 	var last time.Duration
 	for i, e := range s.events {
-		if e.arrives > last && r.IntN(8) == 0 {
+		if e.arrives > last && r.IntN(4) == 0 {
 			s.hushes[i] = hush{at: pick(r, last+time.Second, e.arrives), upTo: pick(r, "", "a", "zz")}
 		}
 		last = max(last, e.arrives)

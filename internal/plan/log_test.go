@@ -64,7 +64,7 @@ func TestYield(t *testing.T) {
 		},
 		"what was held meanwhile stays held": {
 			rule: hourly, held: 3, existing: logged(1, 0, "1"),
-			damper: v1alpha1.DamperStatus{Sequence: 1, LastFiredTime: moment(0), Until: ending(h), Held: 4, UsedUpTo: "1"},
+			damper: v1alpha1.DamperStatus{Sequence: 1, LastFiredTime: moment(0), Until: ending(h), HighestSeverity: "Warning", Held: 4, UsedUpTo: "1"},
 			fired:  1,
 		},
 		"another manager decided later, and looked at all that we did: nothing is held": {
@@ -87,7 +87,7 @@ func TestYield(t *testing.T) {
 		"a notification of long ago, forgotten: its damper had ended when ours fired, which is told under the next number": {
 			rule: hourly, held: 3, existing: logged(1, time.Second-h, "1"), again: 2,
 			damper: v1alpha1.DamperStatus{
-				Sequence: 2, LastFiredTime: moment(time.Second), Until: ending(h + time.Second), Held: 3, UsedUpTo: "2",
+				Sequence: 2, LastFiredTime: moment(time.Second), Until: ending(h + time.Second), HighestSeverity: "Warning", Held: 3, UsedUpTo: "2",
 			},
 			fired: 2,
 		},
@@ -108,7 +108,7 @@ func TestYield(t *testing.T) {
 		"somebody took the name for a test: ours is told under the next number, whatever was held stays": {
 			rule: hourly, held: 3, existing: test, again: 2,
 			damper: v1alpha1.DamperStatus{
-				Sequence: 2, LastFiredTime: moment(time.Second), Until: ending(h + time.Second), Held: 3, UsedUpTo: "2",
+				Sequence: 2, LastFiredTime: moment(time.Second), Until: ending(h + time.Second), HighestSeverity: "Warning", Held: 3, UsedUpTo: "2",
 			},
 			fired: 2,
 		},

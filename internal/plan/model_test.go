@@ -28,8 +28,9 @@ type model struct {
 	known         map[string]bool
 	log           []decision
 	matched, held int64
-	// hushed is what was held for the sake of quiet alone.
-	hushed int64
+	// hushed is what was held for the sake of quiet alone. stayed and fell are how often a look let quiet go on and end;
+	// roused is how often something more severe ended it.
+	hushed, stayed, fell, roused int64
 	// evaluated and fired are the times of the latest event and notification; never if there was none.
 	evaluated, fired int64
 }
@@ -38,12 +39,20 @@ type model struct {
 type occurrence struct {
 	at, n          int64
 	computer, risk string
+	severity       int
 	used           bool
 }
 
 // modelDamper is one damper. until, quiet and hush are never when it does not run, has not cleared, and nobody has asked for
-// quiet.
-type modelDamper struct{ sequence, fired, until, held, last, quiet, hush int64 }
+// quiet, or that has ended. asked is the latest notification with which somebody has.
+type modelDamper struct {
+	sequence, fired, until, held, last, quiet int64
+	// hush is since when all is held, check when to look next whether that goes on, ended when it last ended.
+	hush, check, ended, asked int64
+	// told is the highest severity since the threshold was reached, highest that since it last fired, known that with which
+	// quiet was asked for.
+	told, highest, known int
+}
 
 // hushed says whether somebody has asked for quiet by now.
 func (d *modelDamper) hushed(now int64) bool { return d.hush != never && now >= d.hush }
@@ -89,6 +98,7 @@ func (m *model) observe(s sighting) {
 	arrival := millis(s.arrives)
 	e := occurrence{
 		at: arrival, n: max(1, int64(s.count)), computer: strings.ToLower(s.computer), risk: strings.ToLower(s.risk),
+		severity: cmp.Or(s.severity, v1alpha1.SeverityWarning).Number(),
 	}
 	for _, said := range []*time.Duration{s.happened, s.last} {
 		if said != nil {
@@ -117,15 +127,19 @@ func (m *model) observe(s sighting) {
 		m.dampers[key] = d
 	}
 	d.last = max(d.last, arrival)
+	if d.highest = max(d.highest, e.severity); d.hush != never && d.highest > d.known {
+		if d.hushed(now) {
+			d.ended = now
+			m.roused++
+		}
+		d.hush = never
+	}
 	told := m.told(d, e, now)
 	m.events = append(m.events, e)
 	if now < d.until || d.hushed(now) {
 		m.hold(d, e.n)
 		if now >= d.until {
 			m.hushed += e.n
-		}
-		if m.period == 0 {
-			m.useUp(m.group(e))
 		}
 		return
 	}
@@ -174,26 +188,52 @@ func (m *model) advance(now int64) {
 		}
 		m.clock = max(m.clock, at)
 		d := m.dampers[key]
-		if d.until == never {
+		best := m.stillReached(key, at)
+		switch {
+		case d.hushed(at) && at >= d.check && best != nil:
+			d.until, d.check = never, at+m.pause()
+			m.stayed++
+		case d.hushed(at) && at >= d.check:
+			d.until, d.hush, d.ended = never, never, at
+			m.fell++
+		case d.until == never:
 			m.clear(key, d, at)
-			continue
-		}
-		d.until = never
-		if best := m.stillReached(key, at); best != nil && !d.hushed(at) {
-			m.fire(key, d, v1alpha1.TriggerStillReached, at, best)
+		default:
+			d.until = never
+			if best != nil {
+				m.fire(key, d, v1alpha1.TriggerStillReached, at, best)
+			}
 		}
 	}
 	m.clock = max(m.clock, now)
 }
 
-// ask is that somebody asks for quiet: whoever has fired and not cleared holds all from then on, until it has cleared.
+// ask is that somebody asks for quiet with the latest notifications: whoever has fired and not cleared holds all from then on,
+// unless something more severe than was told has come since. When its damper ends, and then every period, it is looked at
+// whether the threshold is still reached; without a damper, each time a window has passed.
 func (m *model) ask(h hush) {
 	m.advance(millis(h.at - time.Second))
+	at := millis(h.at)
 	for key, d := range m.dampers {
-		if d.sequence > 0 && d.quiet == never && d.hush == never && key <= h.upTo {
-			d.hush = millis(h.at)
+		if d.sequence == 0 || d.quiet != never || d.asked == d.sequence || key > h.upTo {
+			continue
+		}
+		d.asked = d.sequence
+		if d.highest > d.told {
+			continue
+		}
+		d.hush, d.known, d.check = at, d.told, at+m.pause()
+		if d.until >= at {
+			d.check = d.until
 		}
 	}
+}
+
+func (m *model) pause() int64 {
+	if m.period > 0 {
+		return m.period
+	}
+	return m.width
 }
 
 // next is what comes next: a damper that ends, or one that clears as nothing concerns it any longer. A damper's own end
@@ -202,8 +242,12 @@ func (m *model) next() (first string, at int64) {
 	at = never
 	for _, key := range slices.Sorted(maps.Keys(m.dampers)) {
 		d := m.dampers[key]
-		due := max(d.fired+m.period, d.fired+m.width, d.last+m.width)
+		due := max(d.fired+m.period, d.fired+m.width, d.last+m.width, d.ended)
 		switch {
+		case d.hush != never && d.until == never && due >= d.hush:
+			due = min(due, d.check)
+		case d.hush != never && d.until >= d.hush:
+			due = d.check
 		case d.until != never:
 			due = d.until
 		case d.sequence == 0 || d.quiet != never:
@@ -249,8 +293,9 @@ func (m *model) fire(key string, d *modelDamper, reason v1alpha1.TriggerReason, 
 	})
 	d.fired, d.held, d.until, d.quiet = now, 0, never, never
 	if reason == v1alpha1.TriggerThresholdReached {
-		d.hush = never
+		d.hush, d.ended, d.told = never, 0, 0
 	}
+	d.told, d.highest = max(d.told, severest(in)), 0
 	m.fired = now
 	if m.period > 0 {
 		d.until = now + m.period
@@ -348,7 +393,7 @@ func (m *model) key(e occurrence) string {
 }
 
 // shared: dampers of several computers look at one count.
-func (m *model) shared() bool { return m.per == perComputer && m.scope != single }
+func (m *model) shared() bool { return m.period > 0 && m.per == perComputer && m.scope != single }
 
 // groupsOf are the groups that a damper speaks for.
 func (m *model) groupsOf(key string) []occurrence {
@@ -393,6 +438,13 @@ func total(in []occurrence) (n int64) {
 		n += e.n
 	}
 	return n
+}
+
+func severest(in []occurrence) (severity int) {
+	for _, e := range in {
+		severity = max(severity, e.severity)
+	}
+	return severity
 }
 
 func latestOf(in []occurrence) int64 {

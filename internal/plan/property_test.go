@@ -66,10 +66,12 @@ func TestEngineIsTheModel(t *testing.T) {
 	eachStory(t, 3**runs, func(t *testing.T, s *randomStory) {
 		w, truth := watch(t, s.rule), newModel(s.rule)
 		var firings []plan.Firing
+		var log []v1alpha1.Notification
 		for i, e := range s.events {
 			if hush := s.hushes[i]; hush.at > 0 {
 				firings = append(firings, w.Advance(since(hush.at-time.Second))...)
-				acknowledge(write(nil, firings...), hush, w)
+				log = write(log, firings[len(log):]...)
+				acknowledge(log, hush, w)
 				truth.ask(hush)
 			}
 			firings = append(firings, observe(w, plan.Position(i+1), e)...)
@@ -96,8 +98,13 @@ func TestEngineIsTheModel(t *testing.T) {
 			}
 		}
 		told["hushed"] += int(truth.hushed)
+		told["quiet goes on"] += int(truth.stayed)
+		told["quiet is over"] += int(truth.fell)
+		told["roused"] += int(truth.roused)
 	})
-	for _, reason := range []string{"ThresholdReached", "StillReached", "Cleared", "once", "hushed"} {
+	for _, reason := range []string{
+		"ThresholdReached", "StillReached", "Cleared", "once", "hushed", "quiet goes on", "quiet is over", "roused",
+	} {
 		if told[reason] < *runs {
 			t.Errorf("only %d notifications were %s: the stories are too dull to prove anything", told[reason], reason)
 		}

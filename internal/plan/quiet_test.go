@@ -25,11 +25,21 @@ func asked(log []v1alpha1.Notification, sequence int64, at time.Duration) (all [
 	panic("there is none")
 }
 
+func quietSince(d v1alpha1.DamperStatus) *metav1.Time {
+	if d.Quiet == nil {
+		return nil
+	}
+	return &d.Quiet.Since
+}
+
 // TestQuiet: which acknowledgement quietens a condition, in the Watch that lives through it and in one that goes on from the
 // log alone. Three within ten minutes are told; the damper is an hour.
 func TestQuiet(t *testing.T) {
 	t.Parallel()
 	burst := func(at time.Duration) []sighting { return []sighting{{arrives: at, count: 3}} }
+	worse := func(at time.Duration, count int32) []sighting {
+		return []sighting{{arrives: at, count: count, severity: v1alpha1.SeverityCritical}}
+	}
 	for name, tc := range map[string]struct {
 		// before happens before it is acknowledged, after afterwards.
 		before, after []sighting
@@ -47,6 +57,25 @@ func TestQuiet(t *testing.T) {
 		},
 		"the damper has ended, and it has not cleared": {
 			before: join(burst(0), []sighting{{arrives: 59 * m}}), at: 62 * m, of: 1, after: burst(68 * m), want: []told{},
+		},
+		"it goes on below the threshold when the damper ends: what comes is told, and what was held": {
+			before: burst(0), at: 5 * m, of: 1, after: join([]sighting{{arrives: 55 * m}, {arrives: 64 * m}}, burst(66*m)),
+			want: []told{{At: "1h6m0s", Reason: "ThresholdReached", Sequence: 2, Held: 1, Occurrences: 4, Event: "event-4"}},
+		},
+		"something more severe comes: it is told when the damper ends": {
+			before: burst(0), at: 5 * m, of: 1, after: join(burst(58*m), worse(59*m, 1), burst(62*m)),
+			want: []told{{At: "1h0m0s", Reason: "StillReached", Sequence: 2, Held: 4, Occurrences: 4, Event: "event-3"}},
+		},
+		"something more severe comes after that: it is told at once": {
+			before: burst(0), at: 5 * m, of: 1, after: join(burst(59*m), worse(65*m, 1)),
+			want: []told{{At: "1h5m0s", Reason: "ThresholdReached", Sequence: 2, Held: 3, Occurrences: 4, Event: "event-3"}},
+		},
+		"something more severe had come, and was not told yet": {
+			before: join(burst(0), worse(2*m, 1)), at: 5 * m, of: 1, after: join(burst(59*m), burst(62*m)),
+			want: []told{{At: "1h0m0s", Reason: "StillReached", Sequence: 2, Held: 4, Occurrences: 3, Event: "event-3"}},
+		},
+		"something more severe had come, and was told": {
+			before: join(burst(0), worse(55*m, 1), burst(56*m), []sighting{{arrives: 61 * m}}), at: 65 * m, of: 2, after: worse(66*m, 3), want: []told{},
 		},
 		"it has cleared before that: nothing is quietened": {
 			before: burst(0), at: 61 * m, of: 1, after: burst(62 * m),
@@ -102,11 +131,31 @@ func TestQuietIsForOneKey(t *testing.T) {
 	})
 	for _, d := range describe(w).Dampers {
 		want := map[string]*metav1.Time{"a": pointer(metav1.NewTime(since(m)))}[d.Key]
-		check(t, "quiet since, "+d.Key, d.QuietSince, want)
+		check(t, "quiet since, "+d.Key, quietSince(d), want)
 	}
 	w.Advance(since(3 * h))
 	for _, d := range describe(w).Dampers {
-		check(t, "after it has cleared: quiet since, "+d.Key, d.QuietSince, nil)
+		check(t, "after it has cleared: quiet since, "+d.Key, d.Quiet, nil)
+	}
+}
+
+// TestQuietIsTakenBack: it is as if nobody had asked.
+func TestQuietIsTakenBack(t *testing.T) {
+	t.Parallel()
+	w := watch(t, rule{3, "10m", anyComputer, "1h", perCondition})
+	log, n := asked(write(nil, observe(w, 1, sighting{count: 3})...), 1, m)
+	w.Heed(n)
+	observe(w, 2, sighting{arrives: 58 * m, count: 3})
+	stale := stored(t, describe(w))
+	n.Spec.Acknowledgement.QuietUntilCleared = false
+	if !w.Heed(n) || w.Heed(n) {
+		t.Error("it does something once")
+	}
+	for how, w := range map[string]*plan.Watch{"lived": w, "restarted": restore(t, w.Rule(), stale, log)} {
+		observe(w, 1, sighting{count: 3}, sighting{arrives: 58 * m, count: 3})
+		check(t, how, tell(w.Advance(since(61*m))), []told{
+			{At: "1h0m0s", Reason: "StillReached", Sequence: 2, Held: 3, Occurrences: 3, Event: "event-2"},
+		})
 	}
 }
 

@@ -38,6 +38,7 @@ func begin(tb testing.TB, s *randomStory, flush int) *life {
 func (l *life) live(n, upTo int) {
 	for i := n; i < upTo; i++ {
 		if hush := l.story.hushes[i]; hush.at > 0 {
+			l.log = write(l.log, l.watch.Advance(since(hush.at-time.Second))...)
 			acknowledge(l.log, hush, l.watch)
 		}
 		for _, timer := range l.story.timers[i] {

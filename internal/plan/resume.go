@@ -37,7 +37,7 @@ func (w *Watch) Resume(status *v1alpha1.NotificationConditionStatus, log []v1alp
 		w.restore(d.Key, &memory{
 			State: damper.State{Sequence: d.Sequence, LastFired: d.LastFiredTime.Time, Until: timeOf(d.Until), Held: d.Held},
 			upTo:  ParsePosition(d.UsedUpTo), last: timeOf(d.LastTime), cleared: timeOf(d.ClearedTime),
-			quiet: timeOf(d.QuietSince),
+			highest: d.HighestSeverity.Number(), quiet: quietOf(d.Quiet),
 		})
 	}
 	for _, risk := range status.KnownRisks {
@@ -81,12 +81,12 @@ func (w *Watch) Adopt(n *v1alpha1.Notification) {
 		return
 	}
 	before := w.dampers.get(trigger.Key)
-	run := before.run
+	run, told := before.run, max(before.told, n.Spec.Severity.Number())
 	if trigger.Reason != v1alpha1.TriggerStillReached || run == 0 {
-		run = trigger.Sequence
+		run, told = trigger.Sequence, n.Spec.Severity.Number()
 	}
 	if trigger.Sequence <= before.Sequence {
-		before.run = run
+		before.run, before.told = run, told
 		return
 	}
 	listed := before.Sequence > 0 && !before.adopted
@@ -99,34 +99,12 @@ func (w *Watch) Adopt(n *v1alpha1.Notification) {
 		w.held += trigger.Held
 	}
 	m := w.remembered(trigger)
-	if m.run = run; run < trigger.Sequence {
+	m.run, m.told = run, told
+	if run < trigger.Sequence && before.quiet.since.After(trigger.Time.Time) { // else it was over
 		m.quiet = before.quiet
 	}
 	w.lastFired = later(w.lastFired, m.LastFired)
 	w.restore(trigger.Key, m)
-}
-
-// Heed takes notice that a notification was acknowledged with the wish for quiet: from then on until it has cleared, its
-// damper holds all that arrives. It does nothing where it has cleared since, or has begun to tell of something new. It says
-// whether it did anything.
-func (w *Watch) Heed(n *v1alpha1.Notification) bool {
-	a := n.Spec.Acknowledgement
-	if !w.about(n) || a == nil || !a.QuietUntilCleared {
-		return false
-	}
-	at := a.Time
-	if at == nil {
-		at = n.Status.AcknowledgedTime
-	}
-	m := w.dampers.byKey[n.Spec.Trigger.Key]
-	switch sequence := n.Spec.Trigger.Sequence; {
-	case at == nil, m == nil, sequence < m.run, sequence > m.Sequence, !m.cleared.IsZero():
-		return false
-	case !m.quiet.IsZero() && !at.Time.Before(m.quiet):
-		return false
-	}
-	m.quiet = at.Time
-	return true
 }
 
 // adoptKnown takes over that a risk was told, unless the status says so, or said so before it was forgotten.
@@ -175,7 +153,8 @@ func (w *Watch) Inherit(old *Watch, upTo Position) {
 	w.matched, w.held, w.fired = old.matched, old.held, old.fired
 	w.evaluated, w.lastFired, w.failures, w.unlisted = old.evaluated, old.lastFired, old.failures, old.unlisted
 	for key, m := range old.dampers.byKey {
-		w.restore(key, &memory{State: m.State, upTo: m.upTo, last: m.last, cleared: m.cleared, run: m.run, quiet: m.quiet})
+		w.restore(key, &memory{State: m.State, upTo: m.upTo, last: m.last, cleared: m.cleared, run: m.run,
+			told: m.told, highest: m.highest, quiet: m.quiet})
 	}
 	w.dampers.forgotten = old.dampers.forgotten
 	w.known = old.known
@@ -212,8 +191,11 @@ func (w *Watch) Yield(f Firing, existing *v1alpha1.Notification) (Firing, bool) 
 		now := w.remembered(trigger)
 		m.State, m.upTo, m.cleared = now.State, now.upTo, now.cleared
 		w.lastFired = later(w.lastFired, m.LastFired)
+		m.told = max(m.told, existing.Spec.Severity.Number())
 		if m.seen > m.upTo {
 			m.Held = held
+		} else {
+			m.highest = 0
 		}
 		w.restore(f.Key, m)
 	}

@@ -145,7 +145,10 @@ func (r *Rule) group(e window.Entry) group {
 }
 
 // escaped keeps a computer's name from being taken for one with a risk.
-var escaped = strings.NewReplacer("%", "%25", "/", "%2F")
+var (
+	escaped   = strings.NewReplacer("%", "%25", "/", "%2F")
+	unescaped = strings.NewReplacer("%25", "%", "%2F", "/")
+)
 
 // key tells dampers apart. Without a damper it tells windows apart, as what was used up is remembered by key.
 func (r *Rule) key(e window.Entry) string {
@@ -166,8 +169,23 @@ func (r *Rule) key(e window.Entry) string {
 	}
 }
 
+// groupOf is the window that a key tells apart where there is no damper.
+func (r *Rule) groupOf(key string) group {
+	switch perRisk := r.per == v1alpha1.DamperPerRisk; {
+	case r.single && perRisk:
+		computer, risk, _ := strings.Cut(key, "/")
+		return group{computer: unescaped.Replace(computer), risk: risk}
+	case perRisk:
+		return group{risk: key}
+	default:
+		return group{computer: key}
+	}
+}
+
 // shared says that several dampers look at one window.
-func (r *Rule) shared() bool { return r.per == v1alpha1.DamperPerComputer && !r.single }
+func (r *Rule) shared() bool {
+	return r.damper.Period > 0 && r.per == v1alpha1.DamperPerComputer && !r.single
+}
 
 // entry is what the window counts for an event that arrived at this time. An event from the future happened on arrival.
 func entry(event *v1alpha1.SecurityEvent, arrival time.Time) window.Entry {

@@ -68,17 +68,18 @@ func stories() map[string]story {
 		},
 		"quiet": {
 			about: []string{
-				"It goes on and on, and somebody who works on it asks for quiet. From then on all is held, although the damper ends and",
-				"the threshold is reached again and again. An hour after the last of it, the window, it has cleared and a note tells how",
-				"many were held. When it comes back later, that is told at once.",
+				"It goes on and on, and somebody who works on it asks for quiet. From then on all is held. Each time the damper would",
+				"end it is looked at whether the threshold is still reached; when it is not any more, the quiet ends. When it comes back,",
+				"that is told, and how many were held. Somebody asks for quiet again; this time something more severe ends it.",
 			},
 			rule: wish{rule{3, "1h", anyComputer, "1h", perCondition}, true, false},
 			events: join(
 				every(10*m, 20, 0, 1),
 				every(20*m, 3, 4*h, 21),
-				every(1*m, 4, 8*h, 24),
+				[]sighting{{arrives: 5 * h, computer: "ws-24", severity: v1alpha1.SeverityCritical}},
+				every(1*m, 4, 8*h, 25),
 			),
-			hushes: []hush{{at: h + 25*m}},
+			hushes: []hush{{at: h + 25*m}, {at: 4*h + 50*m}},
 			until:  11 * h,
 		},
 		"new-risk": {

@@ -139,7 +139,7 @@ func (t *teller) hush(s story, now time.Duration) {
 	for ; t.hushed < len(s.hushes) && s.hushes[t.hushed].at <= now; t.hushed++ {
 		ask := s.hushes[t.hushed]
 		t.wait(ask.at)
-		t.line("%s  somebody acknowledges, and asks for quiet until it has cleared", clock(ask.at))
+		t.line("%s  somebody acknowledges, and asks for quiet", clock(ask.at))
 		acknowledge(t.log, ask, t.watch)
 	}
 }
@@ -161,17 +161,32 @@ func (t *teller) ends(before *v1alpha1.NotificationConditionStatus, firings []pl
 		told := func(reason v1alpha1.TriggerReason) bool {
 			return slices.ContainsFunc(firings, func(f plan.Firing) bool { return f.Key == d.Key && f.Reason == reason })
 		}
-		if d.Until != nil && now.Until == nil && !told(v1alpha1.TriggerStillReached) {
-			why := "the rate has fallen"
-			if d.QuietSince != nil {
-				why = "quiet was asked for"
-			}
-			t.line("%s  %sthe damper%s ends: %s, nothing is sent; %d held since #%d",
-				clock(d.Until.Sub(t0)), t.name, of(d.Key), why, d.Held, d.Sequence)
+		t.quiet(d, now)
+		if d.Until != nil && now.Until == nil && d.Quiet == nil && !told(v1alpha1.TriggerStillReached) {
+			t.line("%s  %sthe damper%s ends: the rate has fallen, nothing is sent; %d held since #%d",
+				clock(d.Until.Sub(t0)), t.name, of(d.Key), d.Held, d.Sequence)
 		}
 		if d.ClearedTime == nil && now.ClearedTime != nil && !told(v1alpha1.TriggerCleared) {
 			t.line("%s  %sthe damper%s has cleared: all is quiet, nothing is sent", clock(now.ClearedTime.Sub(t0)), t.name, of(d.Key))
 		}
+	}
+}
+
+// quiet tells what becomes of the quiet that somebody asked for.
+func (t *teller) quiet(before, now v1alpha1.DamperStatus) {
+	if before.Quiet == nil || before.Quiet.NextCheckTime == nil || now.Quiet == nil {
+		return
+	}
+	due := before.Quiet.NextCheckTime
+	switch next, ended := now.Quiet.NextCheckTime, now.Quiet.EndedTime; {
+	case ended.Equal(due):
+		t.line("%s  %sthe threshold%s is no longer reached: the quiet ends; %d held since #%d",
+			clock(due.Sub(t0)), t.name, of(now.Key), before.Held, now.Sequence)
+	case ended != nil:
+		t.line("             more severe than what was acknowledged: the quiet%s ends", of(now.Key))
+	case !next.Equal(due):
+		t.line("%s  %sthe threshold%s is still reached: the quiet goes on; %d held since #%d",
+			clock(due.Sub(t0)), t.name, of(now.Key), before.Held, now.Sequence)
 	}
 }
 
@@ -253,6 +268,9 @@ func sentence(s sighting) string {
 	}
 	if s.risk != "" {
 		text += ": " + s.risk
+	}
+	if s.severity == v1alpha1.SeverityCritical {
+		text += " (Critical)"
 	}
 	if s.happened != nil {
 		text += ", at " + clock(*s.happened)

@@ -148,16 +148,13 @@ func (w *Watch) recall(event *Event) {
 		return
 	}
 	t := w.tallies.get(w.rule.group(e), w.horizon())
-	again := m.adopted && event.Position > m.upTo
-	if again {
+	if m.adopted && event.Position > m.upTo {
+		w.rouse(w.rule.key(e), m)
 		before := m.Held
 		_, m.State = w.rule.damper.Observe(m.State, e.Count, false, m.hushed(w.clock) || w.told(m, t, e), w.clock)
 		w.held += m.Held - before
 	}
 	w.count(t, e, event)
-	if again && m.hushed(w.clock) {
-		w.useUp(m, t, event)
-	}
 }
 
 // useUp says, where there is no damper, that what was counted does not count again.
@@ -176,11 +173,12 @@ func (w *Watch) decide(event *Event) (Firing, bool) {
 	}
 	key := w.rule.key(e)
 	m := w.dampers.get(key)
-	if event.Position <= m.upTo {
+	if event.Position <= m.upTo || m.adopted && w.clock.Before(m.cleared) { // the log would tell if it had fired
 		w.recall(event)
 		return Firing{}, false
 	}
 	m.note(event)
+	w.rouse(key, m)
 	t := w.tallies.get(w.rule.group(e), w.horizon())
 	var summary window.Summary
 	told, reached := m.hushed(w.clock), false
@@ -201,13 +199,11 @@ func (w *Watch) decide(event *Event) (Firing, bool) {
 	if decision == damper.Hold {
 		w.held += e.Count
 	}
-	if decision == damper.Fire || m.hushed(w.clock) {
-		w.useUp(m, t, event)
-	}
 	if decision != damper.Fire {
 		return Firing{}, false
 	}
-	m.cleared, m.quiet = time.Time{}, time.Time{}
+	w.useUp(m, t, event)
+	m.cleared, m.quiet, m.told = time.Time{}, quiet{}, 0
 	w.dampers.put(key, m)
 	m.run = m.Sequence
 	return w.fire(key, m, v1alpha1.TriggerThresholdReached, summary, held, event.Object), true
@@ -247,9 +243,10 @@ func (w *Watch) told(m *memory, t *tally, e window.Entry) bool {
 
 func (w *Watch) fire(key string, m *memory, reason v1alpha1.TriggerReason, s window.Summary, held int64,
 	event *v1alpha1.SecurityEvent) Firing {
-	m.upTo = m.seen
+	m.upTo, m.told, m.highest = m.seen, max(m.told, s.Severity), 0
 	w.fired++
 	w.lastFired = later(w.lastFired, m.LastFired)
+	m.quiet.severity = max(m.quiet.severity, m.told)
 	w.schedule(key, m)
 	return Firing{
 		Rule: w.rule, Key: key, Sequence: m.Sequence, Reason: reason, Time: m.LastFired,

@@ -109,6 +109,8 @@ func ForKind(kind schema.GroupVersionKind) interface{} {
 		return &apiv1alpha1.NotificationStatusApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("Product"):
 		return &apiv1alpha1.ProductApplyConfiguration{}
+	case v1alpha1.SchemeGroupVersion.WithKind("QuietStatus"):
+		return &apiv1alpha1.QuietStatusApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("RecipientStatus"):
 		return &apiv1alpha1.RecipientStatusApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("RetryPolicy"):

@@ -243,6 +243,9 @@ var schemaYAML = typed.YAMLObject(`types:
     - name: held
       type:
         scalar: numeric
+    - name: highestSeverity
+      type:
+        namedType: com.github.tocsin-dev.tocsin.api.v1alpha1.Severity
     - name: key
       type:
         scalar: string
@@ -252,9 +255,9 @@ var schemaYAML = typed.YAMLObject(`types:
     - name: lastTime
       type:
         namedType: io.k8s.apimachinery.pkg.apis.meta.v1.Time
-    - name: quietSince
+    - name: quiet
       type:
-        namedType: io.k8s.apimachinery.pkg.apis.meta.v1.Time
+        namedType: com.github.tocsin-dev.tocsin.api.v1alpha1.QuietStatus
     - name: sequence
       type:
         scalar: numeric
@@ -1119,6 +1122,21 @@ var schemaYAML = typed.YAMLObject(`types:
     - name: version
       type:
         scalar: string
+- name: com.github.tocsin-dev.tocsin.api.v1alpha1.QuietStatus
+  map:
+    fields:
+    - name: endedTime
+      type:
+        namedType: io.k8s.apimachinery.pkg.apis.meta.v1.Time
+    - name: nextCheckTime
+      type:
+        namedType: io.k8s.apimachinery.pkg.apis.meta.v1.Time
+    - name: severity
+      type:
+        namedType: com.github.tocsin-dev.tocsin.api.v1alpha1.Severity
+    - name: since
+      type:
+        namedType: io.k8s.apimachinery.pkg.apis.meta.v1.Time
 - name: com.github.tocsin-dev.tocsin.api.v1alpha1.RecipientState
   scalar: string
 - name: com.github.tocsin-dev.tocsin.api.v1alpha1.RecipientStatus

@@ -20,8 +20,8 @@ type AcknowledgementApplyConfiguration struct {
 	By *string `json:"by,omitempty"`
 	// time of the acknowledgement. The API server writes it.
 	Time *v1.Time `json:"time,omitempty"`
-	// quietUntilCleared: the condition tells nothing more until nothing has matched for a whole window; with `damper.per`, nothing
-	// more of the same computer or risk only.
+	// quietUntilCleared: the condition tells nothing more until its threshold is no longer reached, or something more severe
+	// arrives; with `damper.per`, nothing more of the same computer or risk only. It may be taken back.
 	QuietUntilCleared *bool `json:"quietUntilCleared,omitempty"`
 }
 

@@ -6,6 +6,7 @@
 package v1alpha1
 
 import (
+	apiv1alpha1 "github.com/tocsin-dev/tocsin/api/v1alpha1"
 	v1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
@@ -27,9 +28,11 @@ type DamperStatusApplyConfiguration struct {
 	// clearedTime is when the condition cleared: the damper had ended and nothing had happened for a window. Unset since it
 	// last fired.
 	ClearedTime *v1.Time `json:"clearedTime,omitempty"`
-	// quietSince is when somebody acknowledged its last notification and asked for quiet until it has cleared: until then all
-	// that arrives is held. Unset if nobody has.
-	QuietSince *v1.Time `json:"quietSince,omitempty"`
+	// quiet is that somebody who acknowledged a notification asked to hear no more until it is over. Unset if nobody has, and
+	// once the condition has cleared.
+	Quiet *QuietStatusApplyConfiguration `json:"quiet,omitempty"`
+	// highestSeverity is that of what has arrived since it last fired; unset if nothing has.
+	HighestSeverity *apiv1alpha1.Severity `json:"highestSeverity,omitempty"`
 	// held is the number of occurrences held since the last notification.
 	Held *int64 `json:"held,omitempty"`
 	// usedUpTo is the resourceVersion of the event that last fired.
@@ -90,11 +93,19 @@ func (b *DamperStatusApplyConfiguration) WithClearedTime(value v1.Time) *DamperS
 	return b
 }
 
-// WithQuietSince sets the QuietSince field in the declarative configuration to the given value
+// WithQuiet sets the Quiet field in the declarative configuration to the given value
 // and returns the receiver, so that objects can be built by chaining "With" function invocations.
-// If called multiple times, the QuietSince field is set to the value of the last call.
-func (b *DamperStatusApplyConfiguration) WithQuietSince(value v1.Time) *DamperStatusApplyConfiguration {
-	b.QuietSince = &value
+// If called multiple times, the Quiet field is set to the value of the last call.
+func (b *DamperStatusApplyConfiguration) WithQuiet(value *QuietStatusApplyConfiguration) *DamperStatusApplyConfiguration {
+	b.Quiet = value
+	return b
+}
+
+// WithHighestSeverity sets the HighestSeverity field in the declarative configuration to the given value
+// and returns the receiver, so that objects can be built by chaining "With" function invocations.
+// If called multiple times, the HighestSeverity field is set to the value of the last call.
+func (b *DamperStatusApplyConfiguration) WithHighestSeverity(value apiv1alpha1.Severity) *DamperStatusApplyConfiguration {
+	b.HighestSeverity = &value
 	return b
 }
 
