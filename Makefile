@@ -86,16 +86,18 @@ test-interop: $(DEVCLUSTER) ## Against real Postfix, Dovecot, Mailpit, unbound, 
 
 # What a node needs, where it is missing. busybox-static goes into an image.
 NODE_PACKAGES := containerd runc containernetworking-plugins iproute2 busybox-static
-NEED_NODE = @missing=(); for package in $(NODE_PACKAGES); do \
+NEED = @missing=(); for package in $(1); do \
 	  dpkg-query -W -f '$${Status}' "$$package" 2>/dev/null | grep -q '^install ok installed$$' || missing+=("$$package"); \
 	done; \
 	if (($${\#missing[@]})) && [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
 	  echo "installing $${missing[*]}"; \
 	  apt-get update -q && DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends "$${missing[@]}"; \
 	fi
+NEED_NODE = $(call NEED,$(NODE_PACKAGES))
 
 .PHONY: e2e
-e2e: e2e-images ## The product in pods: on a node of its own (Debian, root), or in the cluster of KUBECONFIG if that is set
+e2e: e2e-images bin/kubectl-tocsin ## The product in pods: on a node of its own (Debian, root), or in the cluster of KUBECONFIG if that is set
+	$(call NEED,postgresql)
 	@run='go test -tags e2e -count=1 -timeout 10m -v ./test/e2e'; \
 	if [ -n "$${KUBECONFIG:-}" ]; then $$run; exit; fi; \
 	go test -C hack/devcluster -tags node -run Node -parallel 4 -count=1 -timeout 10m .; \

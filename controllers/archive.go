@@ -3,10 +3,11 @@
 package controllers
 
 import (
+	"cmp"
 	"context"
-	"errors"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"time"
 
 	"github.com/go-logr/logr"
@@ -33,6 +34,10 @@ const (
 	// archiveRetry is how long the first repetition waits; it doubles up to archiveRetryMax.
 	archiveRetry    = time.Second
 	archiveRetryMax = time.Minute
+	// archiveAside is after how long an entry is tried again that the store refuses while it takes others.
+	archiveAside = 10 * time.Minute
+	// farewellRetry is how long a manager that stops waits until it tries again.
+	farewellRetry = 200 * time.Millisecond
 )
 
 // Archiver writes the notifications that are finished, and those that are gone, to an archive, and writes them anew when
@@ -52,6 +57,9 @@ type Archiver struct {
 	// store does not take holds up no others.
 	size     int
 	failures int
+	// taken is an entry that the store has taken. Whether it takes it again tells whether a failure is the store's, or that
+	// of the entries that it was given. Empty: it has taken none yet.
+	taken []archive.Entry
 }
 
 // NewArchiver returns an Archiver; the manager starts it.
@@ -77,9 +85,9 @@ func (a *Archiver) Start(ctx context.Context) error {
 	}
 	for {
 		pause := a.step(ctx)
-		wake := a.ledger.wake
-		if pause > 0 {
-			wake = nil
+		var wake <-chan struct{}
+		if pause == 0 {
+			wake, pause = a.ledger.wake, a.ledger.restored(a.clock.Now())
 		}
 		var timer <-chan time.Time
 		if pause > 0 {
@@ -87,9 +95,7 @@ func (a *Archiver) Start(ctx context.Context) error {
 		}
 		select {
 		case <-ctx.Done():
-			ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), farewell)
-			defer cancel()
-			a.step(ctx) // what is gone from the cluster is nowhere else
+			a.flush(ctx)
 			return nil
 		case <-wake:
 		case <-timer:
@@ -97,24 +103,49 @@ func (a *Archiver) Start(ctx context.Context) error {
 	}
 }
 
+// flush writes, when the manager stops, what waits. What is gone from the cluster is nowhere else: it is tried until the
+// time is over. The rest is the next leader's, if the store does not take it.
+func (a *Archiver) flush(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), farewell)
+	defer cancel()
+	a.ledger.restore(a.clock.Now().Add(archiveAside))
+	for left := a.ledger.len(); ctx.Err() == nil && left > 0; left = a.ledger.len() {
+		if a.writeBatch(ctx) == nil && a.ledger.len() < left {
+			continue
+		}
+		if a.ledger.goneLen() == 0 {
+			break
+		}
+		select {
+		case <-ctx.Done():
+		case <-time.After(farewellRetry):
+		}
+	}
+	if n := a.ledger.goneLen(); n > 0 {
+		a.log.Error(ctx.Err(), "Notifications that are gone from the cluster are not archived, and are lost", "number", n)
+	}
+}
+
 // step writes once, and returns how long to wait then; zero if there is nothing to write.
 func (a *Archiver) step(ctx context.Context) time.Duration {
-	if ctx.Err() != nil || a.ledger.empty() {
+	if ctx.Err() != nil {
 		return 0
 	}
-	ctx, cancel := context.WithTimeout(ctx, archiveTimeout)
-	defer cancel()
+	a.ledger.restore(a.clock.Now())
+	if a.ledger.empty() {
+		return 0
+	}
 	if err := a.write(ctx); err != nil {
-		if errors.Is(ctx.Err(), context.Canceled) {
+		if ctx.Err() != nil {
 			return archivePause // the manager stops
 		}
-		a.size, a.failures = 1, a.failures+1
+		a.failures++
 		archiveFailures.Inc()
 		wait := min(notify.Backoff(archiveRetry, a.failures, rand.Float64()), archiveRetryMax)
 		a.log.Error(err, "Notifications not archived; it will be tried again", "pending", a.ledger.len(), "after", wait)
 		return wait
 	}
-	a.size, a.failures = min(2*a.size, archiveBatch), 0
+	a.failures = 0
 	if a.ledger.len() >= a.size {
 		return time.Nanosecond // there is more to do than can gather
 	}
@@ -123,29 +154,94 @@ func (a *Archiver) step(ctx context.Context) time.Duration {
 
 // write asks the store for what it may have already, or else writes a batch.
 func (a *Archiver) write(ctx context.Context) error {
-	if asked := a.ledger.unknown(archive.MaxPage); len(asked) > 0 {
-		revisions, err := a.store.Revisions(ctx, asked)
-		if err != nil {
-			return err
-		}
-		for _, uid := range asked {
-			a.settle(uid, revisions[uid])
-		}
-		return nil
+	asked := a.ledger.unknown(archive.MaxPage)
+	if len(asked) == 0 {
+		return a.writeBatch(ctx)
 	}
+	ctx, cancel := context.WithTimeout(ctx, archiveTimeout)
+	defer cancel()
+	revisions, err := a.store.Revisions(ctx, asked)
+	if err != nil {
+		return err
+	}
+	for _, uid := range asked {
+		a.settle(uid, revisions[uid])
+	}
+	return nil
+}
+
+// writeBatch writes what is next. The error is the store's, or the cache's.
+func (a *Archiver) writeBatch(ctx context.Context) error {
 	batch, entries, err := a.batch(ctx)
 	if err != nil {
 		return err
 	}
-	if err := a.store.Put(ctx, entries); err != nil {
+	if err := a.put(ctx, batch, entries); err != nil {
+		a.size = 1
 		a.ledger.postpone(batch)
 		return err
 	}
+	a.size = min(2*a.size, archiveBatch)
+	return nil
+}
+
+// put writes a batch. If the store does not take it, and takes what it has taken before, it is halved until what is refused
+// is found, which is set aside if it is refused once more. The error is the store's.
+func (a *Archiver) put(ctx context.Context, batch []archiveDue, entries []archive.Entry) error {
+	if len(batch) == 0 {
+		return nil
+	}
+	err := a.tell(ctx, entries)
+	if err != nil && (archive.Unavailable(err) || len(a.taken) == 0 || a.tell(ctx, a.taken) != nil) {
+		return err
+	}
+	if err != nil && len(batch) > 1 {
+		half := len(batch) / 2
+		if err := a.put(ctx, batch[:half], entries[:half]); err != nil {
+			return err
+		}
+		return a.put(ctx, batch[half:], entries[half:])
+	}
+	if err != nil {
+		err = a.tell(ctx, entries) // the store may have been away for a moment
+	}
+	switch {
+	case err == nil:
+		a.took(batch, entries)
+		return nil
+	case archive.Unavailable(err):
+		return err
+	default:
+		a.setAside(batch[0], err)
+		return nil
+	}
+}
+
+// took notes what the store has taken.
+func (a *Archiver) took(batch []archiveDue, entries []archive.Entry) {
 	archiveEntries.Add(float64(len(entries)))
+	a.taken = smallest(entries)
 	for _, due := range batch {
 		a.settle(due.uid, due.revision)
 	}
-	return nil
+}
+
+func (a *Archiver) tell(ctx context.Context, entries []archive.Entry) error {
+	ctx, cancel := context.WithTimeout(ctx, archiveTimeout)
+	defer cancel()
+	return a.store.Put(ctx, entries)
+}
+
+// setAside has an entry wait that cannot be stored as it is. A change brings it back at once.
+func (a *Archiver) setAside(due archiveDue, err error) {
+	archiveRefusals.Inc()
+	a.log.Error(err, "Notification refused by the archive, which takes others; it will be tried again",
+		"notification", due.key, "after", archiveAside)
+	a.ledger.setAside(due, a.clock.Now().Add(archiveAside))
+}
+
+func smallest(entries []archive.Entry) []archive.Entry {
+	return []archive.Entry{slices.MinFunc(entries, func(a, b archive.Entry) int { return cmp.Compare(a.Size(), b.Size()) })}
 }
 
 // settle notes that the store has an object up to a revision.
@@ -173,11 +269,10 @@ func (a *Archiver) batch(ctx context.Context) ([]archiveDue, []archive.Entry, er
 		}
 		e, err := archive.NewEntry(n)
 		if err != nil {
-			return nil, nil, err
+			a.setAside(due, err)
+			continue
 		}
-		if due.revision, err = archive.Revision(n); err != nil {
-			return nil, nil, err
-		}
+		due.revision = e.Revision()
 		if size += e.Size(); size > archiveBytes && len(entries) > 0 {
 			break
 		}

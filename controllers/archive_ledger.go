@@ -5,6 +5,7 @@ package controllers
 import (
 	"container/list"
 	"sync"
+	"time"
 
 	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -28,6 +29,8 @@ type archiveLedger struct {
 	// pending is what is to be archived, in the order of queue.
 	pending map[types.UID]*list.Element
 	queue   list.List
+	// aside is what is to be archived and cannot be as it is, until it is tried again.
+	aside map[types.UID]archiveAsideDue
 	// goneNumber and goneBytes are what is kept of what is gone.
 	goneNumber int
 	goneBytes  int64
@@ -46,9 +49,17 @@ type archiveDue struct {
 	bytes int64
 }
 
+// archiveAsideDue is set aside until then.
+type archiveAsideDue struct {
+	archiveDue
+
+	until time.Time
+}
+
 func newArchiveLedger() *archiveLedger {
 	return &archiveLedger{
-		archived: map[types.UID]int64{}, pending: map[types.UID]*list.Element{}, wake: make(chan struct{}, 1),
+		archived: map[types.UID]int64{}, pending: map[types.UID]*list.Element{}, aside: map[types.UID]archiveAsideDue{},
+		wake: make(chan struct{}, 1),
 	}
 }
 
@@ -79,12 +90,16 @@ func (l *archiveLedger) gone(n *v1alpha1.Notification) {
 	defer l.mu.Unlock()
 	_, known := l.archived[n.UID]
 	_, pending := l.pending[n.UID]
+	_, aside := l.aside[n.UID]
+	pending = pending || aside
 	delete(l.archived, n.UID)
 	if known && !pending {
 		return
 	}
 	revision, err := archive.Revision(n) // the one of its deletion, which is later than all others
-	due := archiveDue{uid: n.UID, revision: revision, gone: n, bytes: notificationBytes(n)}
+	due := archiveDue{
+		uid: n.UID, key: client.ObjectKeyFromObject(n), revision: revision, gone: n, bytes: notificationBytes(n),
+	}
 	if err != nil || l.goneNumber >= archiveGoneLimit || l.goneBytes+due.bytes > archiveGoneBytes {
 		l.drop(n.UID)
 		archiveLost.Inc()
@@ -94,14 +109,25 @@ func (l *archiveLedger) gone(n *v1alpha1.Notification) {
 	l.put(due)
 }
 
-// put adds what is due, or replaces it in its place; the caller holds the lock.
+// put adds what is due, or replaces it in its place; what is gone comes first, as it is nowhere else. The caller holds the
+// lock.
 func (l *archiveLedger) put(due archiveDue) {
-	if element, pending := l.pending[due.uid]; pending {
+	delete(l.aside, due.uid)
+	element, pending := l.pending[due.uid]
+	if pending {
 		element.Value = due
 	} else {
-		l.pending[due.uid] = l.queue.PushBack(due)
+		element = l.queue.PushBack(due)
+		l.pending[due.uid] = element
+	}
+	if due.gone != nil {
+		l.queue.MoveToFront(element)
 	}
 	l.measure()
+	l.signal()
+}
+
+func (l *archiveLedger) signal() {
 	select {
 	case l.wake <- struct{}{}:
 	default:
@@ -110,16 +136,55 @@ func (l *archiveLedger) put(due archiveDue) {
 
 // drop forgets what is due; the caller holds the lock.
 func (l *archiveLedger) drop(uid types.UID) {
-	element, pending := l.pending[uid]
-	if !pending {
-		return
+	due := l.aside[uid].archiveDue
+	delete(l.aside, uid)
+	if element, pending := l.pending[uid]; pending {
+		due = dueOf(element)
+		l.queue.Remove(element)
+		delete(l.pending, uid)
 	}
-	if due := dueOf(element); due.gone != nil {
+	if due.gone != nil {
 		l.goneNumber, l.goneBytes = l.goneNumber-1, l.goneBytes-due.bytes
 	}
-	l.queue.Remove(element)
-	delete(l.pending, uid)
 	l.measure()
+}
+
+// setAside takes out what cannot be archived as it is, until then; unless it has changed meanwhile.
+func (l *archiveLedger) setAside(due archiveDue, until time.Time) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	element, pending := l.pending[due.uid]
+	if !pending || dueOf(element).gone != due.gone || dueOf(element).revision > due.revision {
+		return
+	}
+	l.queue.Remove(element)
+	delete(l.pending, due.uid)
+	l.aside[due.uid] = archiveAsideDue{due, until}
+}
+
+// restore brings back what was set aside until now.
+func (l *archiveLedger) restore(now time.Time) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for uid, due := range l.aside {
+		if !now.Before(due.until) {
+			delete(l.aside, uid)
+			l.pending[uid] = l.queue.PushBack(due.archiveDue)
+		}
+	}
+}
+
+// restored is how long it is until something that was set aside comes back; zero if there is nothing.
+func (l *archiveLedger) restored(now time.Time) time.Duration {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	var wait time.Duration
+	for _, due := range l.aside {
+		if left := max(due.until.Sub(now), time.Nanosecond); wait == 0 || left < wait {
+			wait = left
+		}
+	}
+	return wait
 }
 
 // settle notes that the archive has a revision of a notification; 0 that it has none.
@@ -178,6 +243,7 @@ func (l *archiveLedger) postpone(batch []archiveDue) {
 	}
 }
 
+// len is how many are to be archived now, without those that were set aside.
 func (l *archiveLedger) len() int {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -186,8 +252,15 @@ func (l *archiveLedger) len() int {
 
 func (l *archiveLedger) empty() bool { return l.len() == 0 }
 
+// goneLen is how many are to be archived that are gone from the cluster.
+func (l *archiveLedger) goneLen() int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.goneNumber
+}
+
 // measure tells how much is pending; the caller holds the lock.
-func (l *archiveLedger) measure() { archivePending.Set(float64(l.queue.Len())) }
+func (l *archiveLedger) measure() { archivePending.Set(float64(l.queue.Len() + len(l.aside))) }
 
 func dueOf(e *list.Element) archiveDue {
 	due, _ := e.Value.(archiveDue)

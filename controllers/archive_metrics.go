@@ -18,11 +18,15 @@ var (
 		Name: "tocsin_archive_failures_total",
 		Help: "Times that the archive could not be written or asked; each is an error in the manager's log and tried again.",
 	})
+	archiveRefusals = prometheus.NewCounter(prometheus.CounterOpts{
+		Name: "tocsin_archive_refused_total",
+		Help: "Times that the archive refused a notification while it took others; each is an error in the manager's log.",
+	})
 	archiveLost = prometheus.NewCounter(prometheus.CounterOpts{
 		Name: "tocsin_archive_lost_total", Help: "Notifications that were deleted before they could be archived.",
 	})
 )
 
 func init() {
-	metrics.Registry.MustRegister(archivePending, archiveEntries, archiveFailures, archiveLost)
+	metrics.Registry.MustRegister(archivePending, archiveEntries, archiveFailures, archiveRefusals, archiveLost)
 }

@@ -13,7 +13,9 @@ import (
 	"net/http"
 	"net/url"
 	"path/filepath"
+	"strings"
 	"testing"
+	"time"
 
 	authenticationv1 "k8s.io/api/authentication/v1"
 	corev1 "k8s.io/api/core/v1"
@@ -77,6 +79,16 @@ func TestArchive(t *testing.T) {
 		}
 		return nil
 	})
+	older := n
+	older.Name, older.UID = "of-another", "of-another"
+	older.CreationTimestamp = metav1.NewTime(older.CreationTimestamp.Add(-time.Hour)) // when this namespace was not there yet
+	older.Spec.Acknowledgement = &v1alpha1.Acknowledgement{Comment: "looked into"}
+	gone := older
+	gone.Namespace, gone.Name, gone.UID = "gone", "of-nobody", "of-nobody"
+	entries := []archive.Entry{entryOf(t, &older), entryOf(t, &gone)}
+	if err := database.Put(t.Context(), entries); err != nil {
+		t.Fatal(err)
+	}
 	t.Run("readers", func(t *testing.T) { testReaders(t, s, "https://"+address, namespace, n.Name) })
 	stop()
 	if err := s.Client.Delete(t.Context(), &n); err != nil {
@@ -87,7 +99,17 @@ func TestArchive(t *testing.T) {
 	}
 }
 
-// testReaders asks as several accounts, with tokens for several audiences.
+func entryOf(t *testing.T, n *v1alpha1.Notification) archive.Entry {
+	t.Helper()
+	e, err := archive.NewEntry(n)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return e
+}
+
+// testReaders asks as several accounts, with tokens for several audiences. The archive has a notification of the namespace,
+// the older one of-another of one that bore its name before, and of-nobody of the namespace gone, which is gone.
 func testReaders(t *testing.T, s *store, server, namespace, name string) {
 	role := &rbacv1.ClusterRole{ObjectMeta: metav1.ObjectMeta{Name: "log-reader"}, Rules: []rbacv1.PolicyRule{
 		{APIGroups: []string{v1alpha1.Group}, Resources: []string{"notifications"}, Verbs: []string{"get", "list"}},
@@ -133,28 +155,41 @@ func testReaders(t *testing.T, s *store, server, namespace, name string) {
 	for _, c := range []struct {
 		name, token, path string
 		code              int
-		says              string
+		says, saysNot     string
 	}{
-		{"no token", "", list, 401, serve.Audience},
-		{"nonsense", "x", list, 401, serve.Audience},
-		{"a token that opens the API server", token(everywhere), list, 401, serve.Audience},
-		{"somebody without rights", token(stranger, serve.Audience), list, 403, "may not list notifications.tocsin.dev in namespace " + namespace},
-		{"somebody without rights, one entry", token(stranger, serve.Audience), one, 403, "may not get"},
-		{"a reader of the namespace", token(here, serve.Audience), list, 200, name},
-		{"a reader of the namespace, one entry", token(here, serve.Audience), one, 200, `"kind":"Notification"`},
-		{"a reader of the namespace, with a filter", token(here, serve.Audience), filtered, 200, name},
-		{"a reader of the namespace, elsewhere", token(here, serve.Audience), serve.ListPath + "?namespace=default", 403, "namespace default"},
-		{"a reader of the namespace, everywhere", token(here, serve.Audience), all, 403, "in all namespaces"},
-		{"a reader of the cluster", token(everywhere, serve.Audience), all, 200, `"kind":"NotificationList"`},
-		{"an entry that is not there", token(everywhere, serve.Audience), serve.ListPath + "/default/nothing", 404, "no such notification"},
-		{"a filter with a wrong field", token(here, serve.Audience), list + "&filter=" + url.QueryEscape(`{"colour":"red"}`), 400, "colour"},
-		{"a page that is too long", token(here, serve.Audience), list + "&limit=100000", 400, "limit"},
+		{"no token", "", list, 401, serve.Audience, ""},
+		{"nonsense", "x", list, 401, serve.Audience, ""},
+		{"a token that opens the API server", token(everywhere), list, 401, serve.Audience, ""},
+		{"somebody without rights", token(stranger, serve.Audience), list, 403, "may not list notifications.tocsin.dev in namespace " + namespace, ""},
+		{"somebody without rights, one entry", token(stranger, serve.Audience), one, 403, "may not get", ""},
+		{"a reader of the namespace", token(here, serve.Audience), list, 200, name, "of-another"},
+		{"a reader of the namespace, one entry", token(here, serve.Audience), one, 200, `"kind":"Notification"`, ""},
+		{"a reader of the namespace, with a filter", token(here, serve.Audience), filtered, 200, name, "of-another"},
+		{"a reader of the namespace, elsewhere", token(here, serve.Audience), serve.ListPath + "?namespace=default", 403, "namespace default", ""},
+		{"a reader of the namespace, everywhere", token(here, serve.Audience), all, 403, "in all namespaces", ""},
+		{"a reader of the cluster", token(everywhere, serve.Audience), all, 200, `"kind":"NotificationList"`, ""},
+		{"an entry that is not there", token(everywhere, serve.Audience), serve.ListPath + "/default/nothing", 404, "no such notification", ""},
+		{"a filter with a wrong field", token(here, serve.Audience), list + "&filter=" + url.QueryEscape(`{"colour":"red"}`), 400, "colour", ""},
+		{"a page that is too long", token(here, serve.Audience), list + "&limit=100000", 400, "limit", ""},
+		{"a reader of the namespace, an entry of one before", token(here, serve.Audience), serve.ListPath + "/" + namespace + "/of-another", 404,
+			"no such notification", "looked into"},
+		{"a reader of the namespace, the oldest first", token(here, serve.Audience), list + "&order=oldest", 200, name, "of-another"},
+		{"a reader of a namespace that is gone", token(here, serve.Audience), serve.ListPath + "?namespace=gone", 403, "namespace gone", "of-nobody"},
+		{"a reader of the cluster, the namespace", token(everywhere, serve.Audience), list, 200, "of-another", ""},
+		{"a reader of the cluster, an entry of one before", token(everywhere, serve.Audience), serve.ListPath + "/" + namespace + "/of-another", 200,
+			"looked into", ""},
+		{"a reader of the cluster, a namespace that is gone", token(everywhere, serve.Audience), serve.ListPath + "?namespace=gone", 200,
+			"of-nobody", ""},
+		{"no order", token(everywhere, serve.Audience), list + "&order=random", 400, "order", ""},
 	} {
 		code, body := ask(c.token, c.path)
 		if code != c.code {
 			t.Errorf("%s: the answer is %d, want %d: %s", c.name, code, c.code, body)
 		}
 		contains(t, body, c.says)
+		if c.saysNot != "" && strings.Contains(body, c.saysNot) {
+			t.Errorf("%s: %q is shown: %s", c.name, c.saysNot, body)
+		}
 		if code >= 400 {
 			var status metav1.Status
 			if err := json.Unmarshal([]byte(body), &status); err != nil || status.Kind != "Status" || int(status.Code) != code {

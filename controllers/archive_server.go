@@ -49,7 +49,11 @@ func setupArchive(mgr ctrl.Manager, options Options) (*Archiver, error) {
 	if options.ArchiveAddress == "" {
 		return archiver, nil
 	}
-	handler := serve.New(options.Archive, archiveAccess{mgr.GetClient()}, options.Clock.Now)
+	access, err := newArchiveAccess(mgr)
+	if err != nil {
+		return nil, err
+	}
+	handler := serve.New(options.Archive, access, options.Clock.Now)
 	if err := mgr.Add(&archiveServer{options.ArchiveAddress, handler, options.Clock.Now}); err != nil {
 		return nil, fmt.Errorf("adding the archive's server: %w", err)
 	}

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"net"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -88,6 +89,7 @@ type archiving struct {
 	cluster kept
 	handler archiveHandler
 	version int
+	time    *clocktesting.FakeClock
 }
 
 func newArchiving(t *testing.T, path string) *archiving {
@@ -101,9 +103,9 @@ func newArchiving(t *testing.T, path string) *archiving {
 			t.Error(err)
 		}
 	})
-	a := &archiving{t: t, shelf: &shelf{Store: database}, cluster: kept{}, version: 100}
+	a := &archiving{t: t, shelf: &shelf{Store: database}, cluster: kept{}, version: 100, time: clocktesting.NewFakeClock(time.Now())}
 	a.Archiver = &Archiver{
-		store: a.shelf, client: a.cluster, clock: clocktesting.NewFakeClock(time.Now()), log: logr.Discard(),
+		store: a.shelf, client: a.cluster, clock: a.time, log: logr.Discard(),
 		told: func(types.UID, int64) {}, ledger: newArchiveLedger(), size: archiveBatch,
 	}
 	a.handler = archiveHandler{a.ledger}
@@ -263,28 +265,183 @@ func TestArchiverWaitsForAnArchiveThatIsAway(t *testing.T) {
 	}
 }
 
-func TestAnEntryThatIsRefusedHoldsUpNoOthers(t *testing.T) {
+// refusing has the store refuse, for good, whatever is written together with a poisonous one.
+func refusing(entries []archive.Entry) error {
+	for _, e := range entries {
+		if strings.Contains(fmt.Sprintf("%+v", e), "poison") {
+			return errors.New("no")
+		}
+	}
+	return nil
+}
+
+func TestAnEntryThatIsRefusedIsSetAside(t *testing.T) {
 	t.Parallel()
 	a := newArchiving(t, filepath.Join(t.TempDir(), "log.db"))
-	a.shelf.refuses = func(entries []archive.Entry) error {
-		for _, e := range entries {
-			if strings.Contains(fmt.Sprintf("%+v", e), "poison") {
-				return errors.New("no")
-			}
+	a.set("first", ended)
+	a.settle()
+	a.shelf.refuses = refusing
+	for i := range 300 {
+		a.set(fmt.Sprint("n-", i), ended)
+		if i%150 == 70 {
+			a.set(fmt.Sprint("poison-", i), ended)
+		}
+	}
+	for range 4 { // two batches and a half, and what is then left
+		if pause := a.step(t.Context()); pause > archivePause {
+			t.Errorf("the others wait for %v", pause)
+		}
+	}
+	if a.shelf.puts < 301 || a.ledger.len() != 0 || len(a.ledger.aside) != 2 {
+		t.Errorf("%d of 301 were written, %d are pending, %d aside", a.shelf.puts, a.ledger.len(), len(a.ledger.aside))
+	}
+	if a.ledger.has("uid-poison-70", 1) {
+		t.Error("what was refused counts as archived, and may be deleted")
+	}
+
+	tried := 0
+	a.shelf.refuses = func(entries []archive.Entry) error { tried++; return refusing(entries) }
+	if a.settle(); tried > 0 {
+		t.Errorf("what is set aside was tried %d times at once", tried)
+	}
+	if wait := a.ledger.restored(a.clock.Now()); wait != archiveAside {
+		t.Errorf("it is tried again after %v", wait)
+	}
+	a.time.Step(archiveAside)
+	a.settle()
+	if tried == 0 || len(a.ledger.aside) != 2 {
+		t.Errorf("tried %d times after a while, %d are aside", tried, len(a.ledger.aside))
+	}
+	a.shelf.refuses = nil
+	a.set("poison-70", acknowledged) // a change is tried at once
+	a.settle()
+	a.time.Step(archiveAside)
+	a.settle()
+	if len(a.ledger.aside) != 0 || !a.ledger.has("uid-poison-70", 1) || !a.ledger.has("uid-poison-220", 1) {
+		t.Errorf("%d are still aside", len(a.ledger.aside))
+	}
+}
+
+func TestAStoreThatWasAwayForAMomentRefusesNothing(t *testing.T) {
+	t.Parallel()
+	a := newArchiving(t, filepath.Join(t.TempDir(), "log.db"))
+	a.set("first", ended)
+	a.settle()
+	failures := 1
+	a.shelf.refuses = func([]archive.Entry) error {
+		if failures--; failures >= 0 {
+			return errors.New("conn closed")
 		}
 		return nil
 	}
-	for i := range 300 {
-		a.set(fmt.Sprint("n-", i), ended)
-		if i == 150 {
-			a.set("poison", ended)
-		}
+	a.set("second", ended)
+	a.settle()
+	a.holds("first", "second")
+	if len(a.ledger.aside) != 0 {
+		t.Error("it is set aside")
 	}
-	for range 60 {
+}
+
+func TestWhatIsRefusedAndDeletedIsStillKept(t *testing.T) {
+	t.Parallel()
+	a := newArchiving(t, filepath.Join(t.TempDir(), "log.db"))
+	a.set("first", ended)
+	a.settle()
+	a.shelf.refuses = refusing
+	a.set("poison", ended)
+	a.settle()
+	a.remove("poison")
+	a.settle()
+	if a.ledger.goneLen() != 1 || len(a.ledger.aside) != 1 {
+		t.Fatalf("%d that are gone are kept, %d are aside", a.ledger.goneLen(), len(a.ledger.aside))
+	}
+	a.shelf.refuses = nil
+	a.flush(t.Context())
+	a.holds("first", "poison")
+	if a.ledger.goneLen() != 0 {
+		t.Error("it is still kept")
+	}
+}
+
+func TestAnEntryThatCannotBeMadeHoldsUpNoOthers(t *testing.T) {
+	t.Parallel()
+	a := newArchiving(t, filepath.Join(t.TempDir(), "log.db"))
+	a.set("odd", ended)
+	a.cluster[client.ObjectKey{Namespace: "security", Name: "odd"}].ResourceVersion = "no number"
+	a.set("other", ended)
+	a.settle()
+	a.holds("other")
+	if len(a.ledger.aside) != 1 {
+		t.Errorf("%d are aside", len(a.ledger.aside))
+	}
+}
+
+// What is the store's own trouble is nobody's fault: nothing is set aside, as all of it is to be written when it is over.
+func TestNothingIsSetAsideWhileTheStoreIsInTrouble(t *testing.T) {
+	t.Parallel()
+	for name, refuse := range map[string]func(*archiving) error{
+		"it takes nothing":          func(*archiving) error { return errors.New("no") },
+		"it is away for new things": func(*archiving) error { return &net.OpError{Op: "dial", Err: errors.New("connection refused")} },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			a := newArchiving(t, filepath.Join(t.TempDir(), "log.db"))
+			a.set("first", ended)
+			a.settle()
+			a.shelf.refuses = func([]archive.Entry) error { return refuse(a) }
+			for i := range 250 {
+				a.set(fmt.Sprint("n-", i), ended)
+			}
+			for range 20 {
+				a.step(t.Context())
+			}
+			if len(a.ledger.aside) != 0 || a.ledger.len() != 250 {
+				t.Errorf("%d are pending, %d aside", a.ledger.len(), len(a.ledger.aside))
+			}
+		})
+	}
+}
+
+func TestWhenTheManagerStopsWhatIsGoneIsWritten(t *testing.T) {
+	t.Parallel()
+	a := newArchiving(t, filepath.Join(t.TempDir(), "log.db"))
+	a.shelf.away = errors.New("connection refused")
+	for i := range 300 {
+		a.set(fmt.Sprintf("kept-%03d", i), ended)
+	}
+	for i := range 250 {
+		name := fmt.Sprintf("gone-%03d", i)
+		a.set(name, ended)
+		a.remove(name)
+	}
+	for range 3 {
 		a.step(t.Context())
 	}
-	if a.shelf.puts != 300 || a.ledger.len() != 1 {
-		t.Errorf("%d of 300 were written, %d are pending", a.shelf.puts, a.ledger.len())
+	failures := 2
+	a.shelf.refuses = func([]archive.Entry) error {
+		if failures--; failures >= 0 {
+			return errors.New("the server is starting")
+		}
+		return nil
+	}
+	a.shelf.away = nil
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	a.flush(ctx)
+	if a.ledger.goneLen() != 0 || a.ledger.len() != 0 {
+		t.Errorf("%d are pending, of which %d are nowhere else", a.ledger.len(), a.ledger.goneLen())
+	}
+}
+
+func TestAManagerThatStopsDoesNotWaitForAnArchiveThatIsAwayForWhatIsInTheCluster(t *testing.T) {
+	t.Parallel()
+	a := newArchiving(t, filepath.Join(t.TempDir(), "log.db"))
+	tries := 0
+	a.shelf.refuses = func([]archive.Entry) error { tries++; return errors.New("connection refused") }
+	a.set("kept", ended)
+	a.flush(t.Context())
+	if tries != 1 {
+		t.Errorf("it has tried %d times", tries)
 	}
 }
 

@@ -12,7 +12,6 @@ import (
 	"k8s.io/apimachinery/pkg/api/equality"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/tools/events"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/builder"
@@ -80,7 +79,7 @@ func (r *ConditionReconciler) Reconcile(ctx context.Context, request ctrl.Reques
 // unhindered is the verdict about a valid condition, unless something stands in the way of what it has to tell.
 func (r *ConditionReconciler) unhindered(ctx context.Context, condition *v1alpha1.NotificationCondition,
 	verdict status.Verdict) (status.Verdict, error) {
-	hindrance, err := r.missingChannel(ctx, condition)
+	hindrance, err := verify.Actions(condition.Spec.Actions, channelsIn(ctx, r.Client, condition.Namespace))
 	if err == nil && hindrance == nil {
 		hindrance = r.Evaluator.Refused(client.ObjectKeyFromObject(condition))
 	}
@@ -112,28 +111,6 @@ func (r *ConditionReconciler) following(ctx context.Context, condition *v1alpha1
 		how.Computers = r.Evaluator.Computers(how.Namespaces)
 	}
 	return how, nil
-}
-
-// missingChannel says which action names a channel that cannot be told through. Events are evaluated all the same, and
-// what is due waits for the channel.
-func (r *ConditionReconciler) missingChannel(ctx context.Context, condition *v1alpha1.NotificationCondition) (*status.Verdict, error) {
-	for i, action := range condition.Spec.Actions {
-		channel := &v1alpha1.NotificationChannel{}
-		key := types.NamespacedName{Namespace: condition.Namespace, Name: action.ChannelRef.Name}
-		field := fmt.Sprintf("spec.actions[%d]", i)
-		err := r.Get(ctx, key, channel)
-		switch {
-		case apierrors.IsNotFound(err):
-			return &status.Verdict{Reason: v1alpha1.ReasonChannelNotFound, Message: fmt.Sprintf(
-				"`%s.channelRef` names %q, which does not exist in this namespace; what is due waits for it", field, key.Name)}, nil
-		case err != nil:
-			return nil, fmt.Errorf("getting channel %s: %w", key.Name, err)
-		case action.Email != nil && channel.Spec.Type != v1alpha1.ChannelEmail:
-			return &status.Verdict{Stalled: true, Reason: v1alpha1.ReasonActionInvalid, Message: fmt.Sprintf(
-				"`%s.email` replaces settings of an e-mail channel, but %q is of type %s", field, key.Name, channel.Spec.Type)}, nil
-		}
-	}
-	return nil, nil
 }
 
 func (r *ConditionReconciler) writeStatus(ctx context.Context, condition *v1alpha1.NotificationCondition, verdict status.Verdict) error {
@@ -203,4 +180,18 @@ func (r *ConditionReconciler) conditionsThatSelect(ctx context.Context, namespac
 
 func readyReason(condition *v1alpha1.NotificationCondition) string {
 	return status.Reason(condition.Status.Conditions, v1alpha1.ReadyCondition)
+}
+
+// channelsIn finds the channels of a namespace; nil is none.
+func channelsIn(ctx context.Context, c client.Reader, namespace string) func(string) (*v1alpha1.NotificationChannel, error) {
+	return func(name string) (*v1alpha1.NotificationChannel, error) {
+		channel := &v1alpha1.NotificationChannel{}
+		switch err := c.Get(ctx, client.ObjectKey{Namespace: namespace, Name: name}, channel); {
+		case apierrors.IsNotFound(err):
+			return nil, nil
+		case err != nil:
+			return nil, err
+		}
+		return channel, nil
+	}
 }

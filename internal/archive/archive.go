@@ -20,7 +20,7 @@ type Store interface {
 	Put(ctx context.Context, entries []Entry) error
 	// Revisions says which of the objects there are entries of, and of what revision.
 	Revisions(ctx context.Context, uids []types.UID) (map[types.UID]int64, error)
-	// Find returns a page of what a query selects, the newest first. The error is ErrQuery if it can never be answered.
+	// Find returns a page of what a query selects. The error is ErrQuery if it can never be answered.
 	Find(ctx context.Context, q Query) (Page, error)
 	// Get returns the entry of a notification by its name; of several the one created last. The error is ErrNotFound if
 	// there is none.
@@ -33,7 +33,7 @@ const (
 	// MaxPage is the most entries that a page holds, and what it holds when the query does not say.
 	MaxPage = 500
 	// maxPageBytes is when a page is full whatever it holds: an entry may be as big as the API server allows.
-	maxPageBytes = 4 << 20
+	maxPageBytes = 1 << 20
 )
 
 var (
@@ -45,16 +45,28 @@ var (
 	ErrNewerSchema = errors.New("the database was changed by a newer version of Tocsin")
 )
 
+// Order is the one in which entries are found.
+type Order int
+
+// By the time at which they were decided.
+const (
+	NewestFirst Order = iota
+	OldestFirst
+)
+
 // Query selects entries.
 type Query struct {
 	// Namespace limits it to one. Empty: all.
 	Namespace string
-	Filter    v1alpha1.NotificationFilterSpec
+	// From limits it to notifications that were not created before. Zero: all.
+	From   time.Time
+	Filter v1alpha1.NotificationFilterSpec
 	// Now is what the filter counts back from.
-	Now time.Time
+	Now   time.Time
+	Order Order
 	// Limit is how many entries a page may hold. 0: MaxPage.
 	Limit int
-	// Continue is that of the page before. Empty: the first page.
+	// Continue is that of the page before, which has the same order. Empty: the first page.
 	Continue string
 }
 

@@ -195,7 +195,7 @@ func (d *Database) Find(ctx context.Context, q Query) (Page, error) {
 	if err != nil {
 		return Page{}, err
 	}
-	s := search{filter: filter, limit: q.Limit}
+	s := search{filter: filter, order: q.Order, limit: q.Limit}
 	if s.limit <= 0 || s.limit > MaxPage {
 		s.limit = MaxPage
 	}
@@ -221,6 +221,7 @@ func (d *Database) Find(ctx context.Context, q Query) (Page, error) {
 // search fills a page.
 type search struct {
 	filter *logfilter.Filter
+	order  Order
 	limit  int
 	page   Page
 	bytes  int
@@ -231,16 +232,26 @@ type search struct {
 // errFull ends a search whose page is full.
 var errFull = errors.New("the page is full")
 
-// next looks at as many rows as the page may hold entries, and says whether there is more to look at.
-func (s *search) next(ctx context.Context, db *sql.DB, w where) (bool, error) {
+// statement asks for as many rows as the page may hold entries. They begin behind the last one: whatever the page, none is
+// skipped.
+func (s *search) statement(w where) (statement string, values []any) {
 	w.terms, w.values = slices.Clip(w.terms), slices.Clip(w.values)
-	if s.at != nil {
-		w.term("(decided, uid) < (%s, %s)", s.at.decided, s.at.uid)
+	behind, order := "<", "decided DESC, uid DESC"
+	if s.order == OldestFirst {
+		behind, order = ">", "decided, uid"
 	}
-	statement := "SELECT decided, uid, object FROM notification_archive" + w.String() +
-		" ORDER BY decided DESC, uid DESC LIMIT " + w.value(s.limit)
+	if s.at != nil {
+		w.term("(decided, uid) "+behind+" (%s, %s)", s.at.decided, s.at.uid)
+	}
+	statement = "SELECT decided, uid, object FROM notification_archive" + w.String() + " ORDER BY " + order + " LIMIT " + w.value(s.limit)
+	return statement, w.values
+}
+
+// next looks at the rows of a statement, and says whether there is more to look at.
+func (s *search) next(ctx context.Context, db *sql.DB, w where) (bool, error) {
+	statement, values := s.statement(w)
 	seen := 0
-	err := eachRow(ctx, db, statement, w.values, func(rows *sql.Rows) error {
+	err := eachRow(ctx, db, statement, values, func(rows *sql.Rows) error {
 		seen++
 		return s.look(rows)
 	})

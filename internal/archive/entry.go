@@ -38,6 +38,9 @@ type Entry struct {
 // Size is about how many bytes the entry takes.
 func (e *Entry) Size() int { return len(e.text) + len(e.object) }
 
+// Revision tells later states of the notification from earlier ones.
+func (e *Entry) Revision() int64 { return e.revision }
+
 // NewEntry makes the entry of a notification.
 func NewEntry(n *v1alpha1.Notification) (Entry, error) {
 	revision, err := Revision(n)

@@ -11,6 +11,27 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 )
 
+// TestWhatIsRefusedIsNoTrouble of the database's: it takes others.
+func TestWhatIsRefusedIsNoTrouble(t *testing.T) {
+	t.Parallel()
+	d := today(t, filepath.Join(t.TempDir(), "log.db"))
+	p, err := d.connected(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := p.writes.ExecContext(t.Context(), `CREATE TRIGGER never BEFORE INSERT ON notification_archive
+		WHEN NEW.name = 'poison' BEGIN SELECT RAISE(ABORT, 'never'); END`); err != nil {
+		t.Fatal(err)
+	}
+	err = d.Put(t.Context(), []Entry{{uid: "a", object: "{}"}, {uid: "b", name: "poison", object: "{}"}})
+	if err == nil || Unavailable(err) {
+		t.Errorf("refused with: %v", err)
+	}
+	if err := d.Put(t.Context(), []Entry{{uid: "a", object: "{}"}}); err != nil {
+		t.Error(err)
+	}
+}
+
 func TestAFullVolumeLosesNothing(t *testing.T) {
 	t.Parallel()
 	d := today(t, filepath.Join(t.TempDir(), "log.db"))
@@ -42,6 +63,9 @@ func TestAFullVolumeLosesNothing(t *testing.T) {
 	}
 	if err == nil || !strings.Contains(err.Error(), "full") || len(uids) == 0 {
 		t.Fatalf("after %d entries: %v", len(uids), err)
+	}
+	if !Unavailable(err) {
+		t.Errorf("the volume is full, and it seems to be about the entry: %v", err)
 	}
 	room(1000)
 	for range 3 {

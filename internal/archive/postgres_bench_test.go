@@ -4,10 +4,13 @@
 
 package archive_test
 
-import "testing"
+import (
+	"testing"
+
+	"github.com/tocsin-dev/tocsin/internal/testkit/postgres"
+)
 
 // BenchmarkPostgreSQL is BenchmarkSQLite with PostgreSQL.
 func BenchmarkPostgreSQL(b *testing.B) {
-	s := newServer(b)
-	benchmarkStore(b, open(b, s.database(b)))
+	benchmarkStore(b, open(b, locationOf(b, postgres.New(b))))
 }

@@ -169,6 +169,8 @@ func testStore(t *testing.T, empty stores) {
 		}
 	})
 	t.Run("pages hold what there is once, the newest first", func(t *testing.T) { t.Parallel(); testPages(t, empty(t)) })
+	t.Run("the oldest first", func(t *testing.T) { t.Parallel(); testOldestFirst(t, empty(t)) })
+	t.Run("what was created before", func(t *testing.T) { t.Parallel(); testFrom(t, empty(t)) })
 	t.Run("it finds what the filter matches", func(t *testing.T) { t.Parallel(); testAgreement(t, empty(t)) })
 	t.Run("hostile text is text", func(t *testing.T) { t.Parallel(); testHostile(t, empty(t)) })
 	t.Run("questions that make no sense", func(t *testing.T) { t.Parallel(); testRefused(t, empty(t)) })
@@ -203,7 +205,7 @@ func testPages(t *testing.T, s archive.Store) {
 		t.Errorf("a page of 5 has %d: %v", len(page.Notifications), err)
 	}
 	big := told(0)
-	big.Spec.Deliveries[0].Message = strings.Repeat("long ", 1<<18)
+	big.Spec.Deliveries[0].Message = strings.Repeat("long ", 1<<16)
 	for i := range 8 {
 		big.Name, big.UID = fmt.Sprint("big-", i), types.UID(fmt.Sprint("v-", i))
 		stored(t, s, big)
@@ -217,10 +219,55 @@ func testPages(t *testing.T, s archive.Store) {
 	}
 }
 
+// testOldestFirst finds the same in the other order, and what comes meanwhile at the end.
+func testOldestFirst(t *testing.T, s archive.Store) {
+	for i := range 23 {
+		n := told(i / 3)
+		n.Name, n.UID = fmt.Sprintf("n-%02d", i), types.UID(fmt.Sprintf("u-%02d", i))
+		stored(t, s, n)
+	}
+	want := found(t, s, archive.Query{})
+	slices.Reverse(want)
+	for _, limit := range []int{0, 1, 3, 5, 23} {
+		if diff := cmp.Diff(want, found(t, s, archive.Query{Order: archive.OldestFirst, Limit: limit})); diff != "" {
+			t.Errorf("pages of %d: %s", limit, diff)
+		}
+	}
+	page, err := s.Find(t.Context(), archive.Query{Order: archive.OldestFirst, Limit: 20})
+	if err != nil {
+		t.Fatal(err)
+	}
+	stored(t, s, told(-1))
+	rest := found(t, s, archive.Query{Order: archive.OldestFirst, Continue: page.Continue})
+	if len(rest) != 4 || rest[3] != "outbreak--1" {
+		t.Errorf("what follows is %v", rest)
+	}
+}
+
+// testFrom leaves out what was created before a time, whenever it was decided.
+func testFrom(t *testing.T, s archive.Store) {
+	for i := range 10 { // created a minute before noon for each; decided in the other order
+		n := told(i)
+		n.Spec.Trigger.Time = metav1.NewTime(noon.Add(time.Duration(i) * time.Hour))
+		stored(t, s, n)
+	}
+	other := told(0)
+	other.Namespace, other.Name, other.UID = "plant", "elsewhere", "elsewhere"
+	stored(t, s, other)
+	for back, want := range map[time.Duration]int{
+		0: 1, time.Minute: 2, time.Minute - time.Second: 1, time.Hour: 10, -time.Second: 0, 5*time.Minute - 1: 5,
+	} {
+		q := archive.Query{Namespace: "security", From: noon.Add(-back), Limit: 3}
+		if names := found(t, s, q); len(names) != want {
+			t.Errorf("from %v before noon: %v, want %d", back, names, want)
+		}
+	}
+}
+
 func testHostile(t *testing.T, s archive.Store) {
 	texts := []string{
 		`'; DROP TABLE notification_archive; --`, `" OR ""="`, `%`, `_`, `\`, `\%`, `$1`, `?`, "a\x00b", "\u202e", "\u2028</script>",
-		"ĀÉß İ", "日本語", "🜲", "a\nb", `{"a":1}`, `*`, `\u0000`, "\uFFFD",
+		"ĀÉß İ", "日本語", "🜲", "a\nb", `{"a":1}`, `*`, `\u0000`, "\uFFFD", "c\x00\x00d", "\x01\x1b[2J", "\u0085",
 	}
 	for i, text := range texts {
 		n := told(i)
@@ -247,6 +294,23 @@ func testHostile(t *testing.T, s archive.Store) {
 				t.Errorf("%q is not found by one of its parts", text)
 			}
 		}
+	}
+	for i, text := range texts { // it comes back as it was
+		got, err := s.Get(t.Context(), text, text)
+		if err != nil {
+			t.Errorf("%q: %v", text, err)
+			continue
+		}
+		if got.UID != told(i).UID || got.Spec.Deliveries[0].Message != text || got.Spec.Trigger.ComputerNames[0] != text ||
+			got.Spec.Acknowledgement.Comment != text {
+			t.Errorf("%q came back as %+v", text, got)
+		}
+	}
+	broken := told(1000)
+	broken.Spec.Deliveries[0].Message, broken.Spec.Creator = "no \xff UTF-8 \xed\xa0\x80", "\xc3" // which JSON cannot hold
+	stored(t, s, broken)
+	if got, err := s.Get(t.Context(), "security", "outbreak-1000"); err != nil || !strings.HasPrefix(got.Spec.Deliveries[0].Message, "no \uFFFD UTF-8") {
+		t.Errorf("%v, %+v", err, got)
 	}
 	if names := found(t, s, archive.Query{Filter: v1alpha1.NotificationFilterSpec{Text: "_"}}); len(names) != 2 { // and the table that is not dropped
 		t.Errorf("an underscore stands for %d texts", len(names))

@@ -55,6 +55,9 @@ func (q *Query) compile() (*where, *logfilter.Filter, error) {
 	if q.Namespace != "" {
 		w.term("namespace = %s", clean(q.Namespace))
 	}
+	if !q.From.IsZero() {
+		w.term("created >= %s", wholeSeconds(q.From))
+	}
 	w.during(f, q.Now)
 	if f.Acknowledged != nil {
 		w.term("acknowledged = %s", *f.Acknowledged)

@@ -141,10 +141,11 @@ func (w *Watch) asOf(key string, m *memory, now time.Time) (best window.Summary,
 // Without a damper it is the one that is looked at whether quiet goes on. A key that the rule cannot make, as it comes from
 // an earlier generation, concerns none.
 func (w *Watch) concerned(key string, now time.Time) []*tally {
+	if w.rule.damper.Period == 0 {
+		return w.tallies.of(w.rule.groupOf(key))
+	}
 	var g group
 	switch {
-	case w.rule.damper.Period == 0:
-		g = w.rule.groupOf(key)
 	case w.rule.per == v1alpha1.DamperPerRisk:
 		g.risk = key
 	case w.rule.per == v1alpha1.DamperPerComputer && w.rule.single:
@@ -152,14 +153,14 @@ func (w *Watch) concerned(key string, now time.Time) []*tally {
 	case w.rule.per == v1alpha1.DamperPerCondition && key != "":
 		return nil
 	}
-	if w.rule.single && w.rule.per != v1alpha1.DamperPerComputer && w.rule.damper.Period > 0 {
+	if w.rule.single && w.rule.per != v1alpha1.DamperPerComputer {
 		return slices.Collect(maps.Values(w.tallies.groups[g.risk]))
 	}
-	t := w.tallies.groups[g.risk][g.computer]
-	if t == nil || w.rule.shared() && !t.Holds(key, now) {
+	alone := w.tallies.of(g)
+	if w.rule.shared() && alone != nil && !alone[0].Holds(key, now) {
 		return nil
 	}
-	return []*tally{t}
+	return alone
 }
 
 // fuller orders summaries of different windows, so that the same one is told whatever order they are looked at.

@@ -54,6 +54,18 @@ func newTallies(threshold window.Threshold) tallies {
 	return tallies{threshold: threshold, groups: map[string]map[string]*tally{}, sweep: minSweep}
 }
 
+// Barely leaves out of what is told what the windows held, for whoever only counts: see window.Threshold. It comes before the
+// first event.
+func (w *Watch) Barely() { w.tallies.threshold.Bare = true }
+
+// of is the tally of a group, if there is one.
+func (ts *tallies) of(g group) []*tally {
+	if t := ts.groups[g.risk][g.computer]; t != nil {
+		return []*tally{t}
+	}
+	return nil
+}
+
 // get returns the tally of a group, without what happened before the horizon.
 func (ts *tallies) get(g group, horizon time.Time) *tally {
 	if t := ts.groups[g.risk][g.computer]; t != nil {

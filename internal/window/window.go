@@ -25,6 +25,9 @@ type Threshold struct {
 	Count    int64
 	Width    time.Duration
 	Distinct bool
+	// Bare leaves all but its End out of a Summary, for whoever asks only whether the threshold is reached: to sum up costs
+	// far more than to decide.
+	Bare bool
 }
 
 // Entry is something that happened Count times, from First until Time. The window counts all of it at Time.
@@ -60,6 +63,8 @@ type Window struct {
 	// marks holds a byte for each entry, made of its names: in a storm many entries have one time, and equal ones are found
 	// among them without looking at each.
 	marks []byte
+	// room is where different computers are counted: a map that has grown need not grow again.
+	room map[string]int
 }
 
 // seed makes what marks are equal by chance different for each process: nobody can report computers that have all the same.
@@ -188,10 +193,14 @@ func (w *Window) Holds(computer string, now time.Time) bool {
 // threshold is reached in the fullest, the earliest of equals, and if so, summarises that.
 func (w *Window) Around(at, now time.Time) (Summary, bool) {
 	from, to := w.bounds(at)
-	if !w.could(from, w.after(earlier(now, at.Add(w.threshold.Width)))) {
+	last := w.after(earlier(now, at.Add(w.threshold.Width)))
+	switch {
+	case !w.could(from, last):
 		return Summary{End: at}, false
+	case last <= to:
+		return w.sum(from, to, at)
 	}
-	held := measure{distinct: w.threshold.Distinct}
+	held := w.measure()
 	for _, e := range w.entries[from:to] {
 		held.add(e)
 	}
@@ -239,7 +248,17 @@ func (w *Window) after(t time.Time) int {
 type measure struct {
 	n        int64
 	distinct bool
-	entries  map[string]int
+	// entries of each computer; none that are gone.
+	entries map[string]int
+}
+
+// measure begins to measure; there is one at a time.
+func (w *Window) measure() measure {
+	if w.threshold.Distinct && w.room == nil {
+		w.room = map[string]int{}
+	}
+	clear(w.room)
+	return measure{distinct: w.threshold.Distinct, entries: w.room}
 }
 
 func (m *measure) add(e Entry) {
@@ -247,9 +266,6 @@ func (m *measure) add(e Entry) {
 	case !m.distinct:
 		m.n += e.Count
 	case e.computer != "":
-		if m.entries == nil {
-			m.entries = map[string]int{}
-		}
 		m.entries[e.computer]++
 		m.n = int64(len(m.entries))
 	}
@@ -269,6 +285,9 @@ func (m *measure) remove(e Entry) {
 
 func (w *Window) sum(from, to int, end time.Time) (Summary, bool) {
 	s := Summary{End: end}
+	if w.threshold.Bare {
+		return s, w.reached(from, to)
+	}
 	computers, risks := names{}, names{}
 	for _, e := range slices.Backward(w.entries[from:to]) {
 		s.Occurrences += e.Count
@@ -289,6 +308,18 @@ func (w *Window) sum(from, to int, end time.Time) (Summary, bool) {
 		measure = int64(s.Computers)
 	}
 	return s, measure >= w.threshold.Count
+}
+
+// reached says whether the threshold is reached among these entries.
+func (w *Window) reached(from, to int) bool {
+	if !w.threshold.Distinct {
+		return w.could(from, to)
+	}
+	held := w.measure()
+	for i := from; i < to && held.n < w.threshold.Count; i++ {
+		held.add(w.entries[i])
+	}
+	return held.n >= w.threshold.Count
 }
 
 // names collects different names in order of appearance, as they are written there; it lists the first few and counts all.

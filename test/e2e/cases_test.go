@@ -104,6 +104,18 @@ func managers(t *testing.T) []corev1.Pod {
 	return pods.Items
 }
 
+// killManagers kills all managers and waits until they are back.
+func (s *site) killManagers(t *testing.T) {
+	t.Helper()
+	before := managers(t)
+	for i, pod := range before {
+		s.kill(t, fmt.Sprintf("kill-%d", i), pod)
+	}
+	for _, pod := range before {
+		awaitBack(t, &pod)
+	}
+}
+
 // kill gives a manager no time to end as it would like to. Deleting its pod would.
 func (s *site) kill(t *testing.T, job string, manager corev1.Pod) {
 	t.Helper()

@@ -39,7 +39,9 @@ var cases = []struct {
 	{"managers that are killed come back, and nothing is lost", killedManagersLoseNothing},
 	{"programs run as Jobs, and what becomes of them is recorded", programsRun},
 	{"what Pod Security forbids does not run, and it is told", programsAreRestricted},
-	{"the managers were not refused anything", managersMayDoTheirWork}, // last: it reads the log of what came before
+	{"the managers were not refused anything", managersMayDoTheirWork}, // it reads the log of what came before
+	{"an archive in a file on a volume", archiveInAFile},               // from here on each case replaces the managers
+	{"an archive in a database", archiveInADatabase},
 }
 
 var (
@@ -63,7 +65,7 @@ func main(m *testing.M) (code int, err error) {
 	if err := checkFree(context.Background()); err != nil {
 		return 0, err
 	}
-	defer func() { err = errors.Join(err, command("make", "undeploy")) }()
+	defer func() { err = errors.Join(err, uninstall()) }()
 	if err := install(); err != nil {
 		show()
 		return 0, err
@@ -117,7 +119,17 @@ func install() error {
 	if err := command("make", "deploy", "IMG="+imageOfManager()); err != nil {
 		return err
 	}
+	return rolledOut()
+}
+
+func rolledOut() error {
 	return command("kubectl", "rollout", "status", "-n", home, "deployment/tocsin-manager", "--timeout=2m")
+}
+
+// uninstall does so, too. What reading the archive needs is not all in Tocsin's namespace.
+func uninstall() error {
+	const reading = "config/components/archive-reading/reading.yaml"
+	return errors.Join(command("kubectl", "delete", "--ignore-not-found", "-f", reading), command("make", "undeploy"))
 }
 
 // show tells what there is to see when something went wrong.

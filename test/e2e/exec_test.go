@@ -18,6 +18,7 @@ import (
 	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/utils/ptr"
 
 	"github.com/tocsin-dev/tocsin/api/v1alpha1"
 	"github.com/tocsin-dev/tocsin/internal/status"
@@ -50,7 +51,9 @@ var programs = []program{
 	{name: "gives-up", command: []string{"/bin/sh", "-c", "exit 64"}, exitCode: 64, reason: "PodFailurePolicy",
 		message: "exit code 64"},
 	{name: "floods", command: []string{"/program/flood.sh"}, succeeds: true, reason: "Completed", output: "done"},
-	{name: "sleeps", command: []string{"/bin/sleep", "100000"}, timeout: "5s", reason: "DeadlineExceeded", message: "DeadlineExceeded"},
+	{name: "sleeps", command: []string{"/bin/sleep", "100000"}, timeout: "5s", reason: "DeadlineExceeded",
+		message: "DeadlineExceeded",
+		change:  func(pod *corev1.PodSpec) { pod.TerminationGracePeriodSeconds = ptr.To(int64(1)) }}, // it does not heed SIGTERM
 	{name: "no-image", image: "tocsin-e2e-nothing:dev", timeout: "10s", reason: "DeadlineExceeded", message: "ImagePull|ErrImage"},
 	{name: "no-account", command: []string{"/bin/true"}, timeout: "10s", reason: "DeadlineExceeded", message: "FailedCreate.*nobody",
 		change: func(pod *corev1.PodSpec) { pod.ServiceAccountName = "nobody" }},
@@ -66,7 +69,7 @@ func programsRun(t *testing.T, s *site) { s.run(t, programs) }
 func programsAreRestricted(t *testing.T, s *site) {
 	ns := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: s.namespace}}
 	k8s.Change(t, ns, func() { ns.Labels["pod-security.kubernetes.io/enforce"] = "restricted" })
-	s.run(t, []program{{name: "restricted", command: []string{"/bin/true"}, timeout: "10s", reason: "DeadlineExceeded",
+	s.run(t, []program{{name: "restricted", command: []string{"/bin/true"}, timeout: "5s", reason: "DeadlineExceeded",
 		message: "FailedCreate.*PodSecurity"}})
 }
 

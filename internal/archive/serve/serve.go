@@ -28,84 +28,137 @@ const (
 	// ListPath lists entries; with /NAMESPACE/NAME behind it, one.
 	ListPath = "/v1/notifications"
 
-	// queryTimeout is how long a query may take.
-	queryTimeout = 30 * time.Second
-	// atOnce is how many queries are worked on at once.
-	atOnce = 4
+	// retryAfter is when somebody who was turned away may ask again, in seconds. Clients of the API server do so by themselves.
+	retryAfter = 1
 	// maxFilter is the longest that a filter may be, in bytes of JSON.
 	maxFilter = 256 << 10
 )
 
 // Access says who may read.
 type Access interface {
-	// Check returns nil if the bearer of the token may read a notification, or without a name all of the namespace, or
-	// without a namespace all of the cluster. ErrUnknown and ErrForbidden are the reader's, other errors are ours.
-	Check(ctx context.Context, token, namespace, name string) error
+	// Check says who bears the token, if he may read a notification, or without a name all of the namespace, or without a
+	// namespace all of the cluster. ErrUnknown and ErrForbidden are the reader's, other errors are ours.
+	Check(ctx context.Context, token, namespace, name string) (Reader, error)
+}
+
+// Reader is somebody who may read.
+type Reader struct {
+	// Name tells those apart who are not to be in each other's way.
+	Name string
+	// From is when that began which he may read of: notifications that were created before are none of his. Zero: all.
+	From time.Time
 }
 
 var (
 	// ErrUnknown is that the token tells nobody.
 	ErrUnknown = errors.New("the token is not accepted")
 	// ErrForbidden is that its bearer may not read that.
-	ErrForbidden = errors.New("forbidden")
+	ErrForbidden = errors.New("not allowed")
 )
 
 type handler struct {
 	store  archive.Store
 	access Access
 	now    func() time.Time
-	turns  chan struct{}
+	door   *door
 }
+
+// question is answered with what JSON is made of.
+type question func(*http.Request, Reader) (any, error)
 
 // New returns what answers the requests.
 func New(store archive.Store, access Access, now func() time.Time) http.Handler {
-	h := &handler{store: store, access: access, now: now, turns: make(chan struct{}, atOnce)}
+	return newHandler(store, access, now, standard)
+}
+
+func newHandler(store archive.Store, access Access, now func() time.Time, l limits) http.Handler {
+	h := &handler{store: store, access: access, now: now, door: newDoor(l)}
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET "+ListPath, h.answer(h.list))
 	mux.HandleFunc("GET "+ListPath+"/{namespace}/{name}", h.answer(h.get))
 	return mux
 }
 
-// answer lets in who may, one of few at a time, and writes what the question returns.
-func (h *handler) answer(question func(*http.Request) (any, error)) http.HandlerFunc {
+// answer lets in who may and writes what the question returns. Whoever reads it slowly has the request in hand, and no turn.
+func (h *handler) answer(q question) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
-		ctx, cancel := context.WithTimeout(r.Context(), queryTimeout)
-		defer cancel()
-		r = r.WithContext(ctx)
-		result, err := h.ask(r, question)
 		code := http.StatusOK
+		body, leave, err := h.ask(r, q)
+		defer leave()
 		if err != nil {
 			status := failure(err)
-			code, result = int(status.Code), status
+			code = int(status.Code)
+			if status.Details != nil {
+				w.Header().Set("Retry-After", strconv.Itoa(int(status.Details.RetryAfterSeconds)))
+			}
+			body, _ = json.Marshal(status) // of strings and numbers alone
 		}
 		w.Header().Set("Content-Type", "application/json")
 		w.Header().Set("X-Content-Type-Options", "nosniff")
+		// where there are no deadlines there is no connection either
+		deadline := time.Now().Add(h.door.write) //nolint:forbidigo // connections go by this machine's clock
+		_ = http.NewResponseController(w).SetWriteDeadline(deadline)
 		w.WriteHeader(code)
-		_ = json.NewEncoder(w).Encode(result) // a reader that has gone misses nothing
+		_, _ = w.Write(body) //nolint:gosec // it is JSON, and says so; a reader that has gone misses nothing
 	}
 }
 
-func (h *handler) ask(r *http.Request, question func(*http.Request) (any, error)) (any, error) {
+// ask returns the answer as JSON. The request is in hand until leave is called, whatever the error.
+func (h *handler) ask(r *http.Request, q question) (body []byte, leave func(), err error) {
+	leave = func() {}
+	reader, err := h.check(r)
+	if err != nil {
+		return nil, leave, err
+	}
+	in, err := h.door.enter(reader.Name)
+	if err != nil {
+		return nil, leave, err
+	}
+	done, err := h.door.turn(r.Context(), reader.Name)
+	if err != nil {
+		return nil, in, err
+	}
+	defer done()
+	ctx, cancel := context.WithTimeout(r.Context(), h.door.query)
+	defer cancel()
+	result, err := q(r.WithContext(ctx), reader)
+	if err != nil {
+		if ctx.Err() != nil && r.Context().Err() == nil {
+			err = errSlow
+		}
+		return nil, in, err
+	}
+	body, err = json.Marshal(result)
+	return body, in, err
+}
+
+// errSlow is that the archive has not answered in time.
+var errSlow = errors.New("the archive takes too long")
+
+func (h *handler) check(r *http.Request) (Reader, error) {
 	namespace, name := r.PathValue("namespace"), r.PathValue("name")
 	if name == "" {
 		namespace = r.URL.Query().Get("namespace")
 	}
-	if err := h.access.Check(r.Context(), r.Header.Get(TokenHeader), namespace, name); err != nil {
-		return nil, err
-	}
-	select {
-	case h.turns <- struct{}{}:
-		defer func() { <-h.turns }()
-	case <-r.Context().Done():
-		return nil, r.Context().Err()
-	}
-	return question(r)
+	ctx, cancel := context.WithTimeout(r.Context(), h.door.check)
+	defer cancel()
+	return h.access.Check(ctx, r.Header.Get(TokenHeader), namespace, name)
 }
 
-// list answers with a page. The parameters are namespace, filter (a NotificationFilter's spec as JSON), limit and continue.
-func (h *handler) list(r *http.Request) (any, error) {
+// list answers with a page. The parameters are namespace, filter (a NotificationFilter's spec as JSON), order, limit and
+// continue.
+func (h *handler) list(r *http.Request, reader Reader) (any, error) {
 	parameters := r.URL.Query()
-	q := archive.Query{Namespace: parameters.Get("namespace"), Continue: parameters.Get("continue"), Now: h.now()}
+	q := archive.Query{
+		Namespace: parameters.Get("namespace"), From: reader.From, Continue: parameters.Get("continue"), Now: h.now(),
+	}
+	switch order := parameters.Get("order"); order {
+	case "", "newest":
+	case "oldest":
+		q.Order = archive.OldestFirst
+	default:
+		return nil, fmt.Errorf("%w: order: must be newest or oldest", archive.ErrQuery)
+	}
 	if filter := parameters.Get("filter"); filter != "" {
 		if len(filter) > maxFilter {
 			return nil, fmt.Errorf("%w: filter: may be at most %d bytes long", archive.ErrQuery, maxFilter)
@@ -133,8 +186,13 @@ func (h *handler) list(r *http.Request) (any, error) {
 	}, nil
 }
 
-func (h *handler) get(r *http.Request) (any, error) {
-	return h.store.Get(r.Context(), r.PathValue("namespace"), r.PathValue("name"))
+// get answers with the entry that was created last under the name: if that is none of the reader's, no other is.
+func (h *handler) get(r *http.Request, reader Reader) (any, error) {
+	n, err := h.store.Get(r.Context(), r.PathValue("namespace"), r.PathValue("name"))
+	if err == nil && n.CreationTimestamp.Time.Before(reader.From) {
+		return nil, archive.ErrNotFound
+	}
+	return n, err
 }
 
 // failure tells what went wrong as the API server does. What is our own trouble is told without its details: they may be
@@ -152,9 +210,13 @@ func failure(err error) metav1.Status {
 		s.Code, s.Reason = http.StatusBadRequest, metav1.StatusReasonBadRequest
 	case errors.Is(err, archive.ErrNotFound):
 		s.Code, s.Reason = http.StatusNotFound, metav1.StatusReasonNotFound
-	case errors.Is(err, context.DeadlineExceeded):
+	case errors.Is(err, errBusy):
+		s.Code, s.Reason = http.StatusTooManyRequests, metav1.StatusReasonTooManyRequests
+		s.Message = "the archive has too much to do, for this account or in all: try again in a moment"
+		s.Details = &metav1.StatusDetails{RetryAfterSeconds: retryAfter}
+	case errors.Is(err, errSlow):
 		s.Code, s.Reason = http.StatusGatewayTimeout, metav1.StatusReasonTimeout
-		s.Message = fmt.Sprintf("the archive did not answer within %s: ask for a shorter time, or for less text", queryTimeout)
+		s.Message = fmt.Sprintf("the archive did not answer within %s: ask for a shorter time, or for less text", standard.query)
 	default:
 		s.Code, s.Reason = http.StatusServiceUnavailable, metav1.StatusReasonServiceUnavailable
 		s.Message = "the archive cannot be read now; the manager's log and the metric tocsin_archive_failures_total tell why"

@@ -38,6 +38,10 @@ type Cluster struct {
 	environment *envtest.Environment
 }
 
+// EmulatedVersion is the variable that makes the API servers of tests behave like those of an older Kubernetes, 1.34 say. They
+// then have none of the kinds and take none of the expressions that are newer.
+const EmulatedVersion = "EMULATED_VERSION"
+
 // Root is the top folder of the project.
 func Root() string {
 	_, file, _, _ := runtime.Caller(0)
@@ -69,6 +73,9 @@ func start(crds ...string) (*Cluster, error) {
 	environment := &envtest.Environment{
 		CRDDirectoryPaths:     crds,
 		ErrorIfCRDPathMissing: true,
+	}
+	if version := os.Getenv(EmulatedVersion); version != "" {
+		environment.ControlPlane.GetAPIServer().Configure().Set("emulated-version", version)
 	}
 	config, err := environment.Start()
 	if err != nil {

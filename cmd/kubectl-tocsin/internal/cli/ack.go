@@ -8,7 +8,6 @@ import (
 	"errors"
 	"fmt"
 	"strings"
-	"unicode/utf8"
 
 	"github.com/spf13/cobra"
 	authenticationv1 "k8s.io/api/authentication/v1"
@@ -21,14 +20,15 @@ import (
 	"github.com/tocsin-dev/tocsin/internal/logfilter"
 )
 
-// longestComment is what the API takes, in characters.
-const longestComment = 4096
-
 type ackVerb struct {
 	filterFlags
-	comment string
-	quiet   bool
-	dryRun  bool
+	selecting
+	commentFlags
+	output
+	quiet  bool
+	dryRun trial
+	// rouses: a wish for quiet is taken back.
+	rouses bool
 	// by is the user's own name, for API servers that do not write it.
 	by string
 }
@@ -39,30 +39,35 @@ func ackCommand(a *App) *cobra.Command {
 		Use:   "ack NAME... --comment TEXT",
 		Short: "Acknowledge notifications: say that somebody has taken notice",
 		Long: "Acknowledge notifications by name, or all that meet the filter and are not acknowledged yet. " +
-			"An acknowledgement can be set once, and not be changed or taken back.",
+			"An acknowledgement can be set once, and not be changed or taken back, save for its wish for quiet.",
 		Example: `  kubectl tocsin ack outbreak-mnaaog7ng2 --comment 'cleaned, ticket 4711'
 
   # All that a condition has told since yesterday; --dry-run shows which these are
-  kubectl tocsin ack --condition outbreak --since 24h --comment 'exercise' --dry-run`,
+  kubectl tocsin ack --condition outbreak --since 24h --comment 'exercise' --dry-run
+
+  # Hear of it again, although somebody asked for quiet
+  kubectl tocsin ack outbreak-mnaaog7ng2 --quiet-until-cleared=false`,
 		ValidArgsFunction: a.named(&v1alpha1.NotificationList{}).complete,
 		RunE:              func(c *cobra.Command, names []string) error { return v.run(c, a, names) },
 	}
 	v.addLog(c)
 	a.completeLog(c)
-	c.Flags().StringVar(&v.comment, "comment", "", "What was found or done (required)")
-	c.Flags().BoolVar(&v.quiet, "quiet-until-cleared", false, "Hear no more until nothing has matched for a whole window: "+
-		"of the whole condition, or with damper.per of the same computer or risk")
-	c.Flags().BoolVar(&v.dryRun, "dry-run", false, "Ask the API server whether it would, and change nothing")
+	v.selecting.addFlags(c.Flags())
+	v.commentFlags.addFlags(c)
+	v.addObjectFlags(a, c)
+	v.dryRun.addFlag(a, c)
+	c.Flags().BoolVar(&v.quiet, "quiet-until-cleared", false, "Hear no more until the threshold is no longer reached or "+
+		"something more severe arrives: of the whole condition, or with damper.per of the same computer or risk; false takes that back")
 	return c
 }
 
 func (v *ackVerb) run(c *cobra.Command, a *App, names []string) error {
 	filtered := false
 	for _, flag := range []string{"filter", "since", "until", "type", "severity", "computer", "text", "creator", "condition",
-		"channel", "state", "acknowledged"} {
+		"channel", "state", "acknowledged", "selector", "field-selector"} {
 		filtered = filtered || c.Flags().Changed(flag)
 	}
-	if err := v.possible(c, names, filtered); err != nil {
+	if err := v.possible(c, a, names, filtered); err != nil {
 		return err
 	}
 	for i, given := range names {
@@ -76,12 +81,20 @@ func (v *ackVerb) run(c *cobra.Command, a *App, names []string) error {
 }
 
 // possible refuses what contradicts itself.
-func (v *ackVerb) possible(c *cobra.Command, names []string, filtered bool) error {
+func (v *ackVerb) possible(c *cobra.Command, a *App, names []string, filtered bool) error {
+	v.rouses = c.Flags().Changed("quiet-until-cleared") && !v.quiet
+	comment := func() error {
+		if v.rouses && len(names) > 0 && v.none() {
+			return nil
+		}
+		return v.read(c, a)
+	}
+	for _, check := range []func() error{v.output.check, v.dryRun.check, comment} {
+		if err := check(); err != nil {
+			return err
+		}
+	}
 	switch {
-	case strings.TrimSpace(v.comment) == "":
-		return &usageError{c, errors.New("--comment is needed: it says what was found or done")}
-	case utf8.RuneCountInString(v.comment) > longestComment:
-		return fmt.Errorf("the comment has %d characters; at most %d are kept", utf8.RuneCountInString(v.comment), longestComment)
 	case len(names) == 0 && !filtered:
 		return &usageError{c, errors.New("name the notifications, or give a filter")}
 	case len(names) > 0 && filtered:
@@ -134,8 +147,12 @@ func (v *ackVerb) open(c *cobra.Command, a *App, cluster client.Reader, namespac
 	if err != nil {
 		return nil, err
 	}
+	selectors, err := v.and(filter.Selectors())
+	if err != nil {
+		return nil, err
+	}
 	found := entries{tail: -1}
-	q := query{namespace, filter.Selectors(), defaultChunk}
+	q := query{namespace, selectors, defaultChunk}
 	if _, err := each(c.Context(), cluster, &v1alpha1.NotificationList{}, q, func(n *v1alpha1.Notification) error {
 		if filter.Match(n) {
 			found.add(entry{at: logfilter.Time(n), name: n.Name})
@@ -160,19 +177,17 @@ func (v *ackVerb) acknowledge(ctx context.Context, a *App, c client.Client, key 
 	if err := c.Get(ctx, key, n); err != nil {
 		return err
 	}
-	if n.Spec.Acknowledgement != nil {
-		return v.already(a, n)
+	switch {
+	case n.Spec.Acknowledgement != nil:
+		return v.again(ctx, a, c, n)
+	case v.none():
+		return fmt.Errorf("%s is not acknowledged: there is no wish for quiet to take back", n.Name)
 	}
 	patch, err := v.patch(n)
 	if err != nil {
 		return err
 	}
-	var options []client.PatchOption
-	how := ""
-	if v.dryRun {
-		options, how = append(options, client.DryRunAll), " (server dry run)"
-	}
-	err = c.Patch(ctx, n, client.RawPatch(types.MergePatchType, patch), options...)
+	err = v.send(ctx, c, n, patch)
 	switch {
 	case apierrors.IsConflict(err): // its status changed, or somebody was quicker
 		return v.acknowledge(ctx, a, c, key)
@@ -184,8 +199,39 @@ func (v *ackVerb) acknowledge(ctx context.Context, a *App, c client.Client, key 
 	case err != nil:
 		return err
 	}
-	fmt.Fprintf(a.Out, "notification.tocsin.dev/%s acknowledged%s\n", screen.Line(n.Name), how)
-	return nil
+	return v.done(a, n, "acknowledged")
+}
+
+// again is what becomes of one that is acknowledged: its wish for quiet can be taken back.
+func (v *ackVerb) again(ctx context.Context, a *App, c client.Client, n *v1alpha1.Notification) error {
+	if !v.rouses || !n.Spec.Acknowledgement.QuietUntilCleared {
+		return v.already(a, n)
+	}
+	if err := v.send(ctx, c, n, []byte(`{"spec": {"acknowledgement": {"quietUntilCleared": false}}}`)); err != nil {
+		return err
+	}
+	return v.done(a, n, "no longer asks for quiet")
+}
+
+// send has the API server set the acknowledgement, as far as that is not only tried.
+func (v *ackVerb) send(ctx context.Context, c client.Client, n *v1alpha1.Notification, patch []byte) error {
+	var options []client.PatchOption
+	switch v.dryRun {
+	case dryRunClient:
+		return json.Unmarshal(patch, n)
+	case dryRunServer:
+		options = append(options, client.DryRunAll)
+	}
+	return c.Patch(ctx, n, client.RawPatch(types.MergePatchType, patch), options...)
+}
+
+// done says what was done, and shows the object where a format is given.
+func (v *ackVerb) done(a *App, n *v1alpha1.Notification, what string) error {
+	if !v.table() {
+		return v.one(a, n)
+	}
+	_, err := fmt.Fprintf(a.Out, "notification.tocsin.dev/%s %s%s\n", screen.Line(n.Name), what, v.dryRun.said())
+	return err
 }
 
 // patch sets the acknowledgement. Whoever else sets it at the same time is found out by the resourceVersion, not overwritten.
@@ -214,11 +260,15 @@ func myself(ctx context.Context, c client.Client) (string, error) {
 // already says who was quicker. What was asked for beyond that cannot be had any more.
 func (v *ackVerb) already(a *App, n *v1alpha1.Notification) error {
 	if v.quiet {
-		return fmt.Errorf("%s was acknowledged already: %s; nothing was done, --quiet-until-cleared cannot be added",
-			n.Name, acknowledged(n))
+		return fmt.Errorf("%s was acknowledged already: %s; nothing was done, --quiet-until-cleared cannot be added; "+
+			"acknowledge the next notification of the condition with it", n.Name, acknowledged(n))
 	}
-	fmt.Fprintf(a.Out, "notification.tocsin.dev/%s was acknowledged already: %s\n", screen.Line(n.Name), acknowledged(n))
-	return nil
+	if !v.table() {
+		a.note("notification.tocsin.dev/%s was acknowledged already: %s", n.Name, acknowledged(n))
+		return v.one(a, n)
+	}
+	_, err := fmt.Fprintf(a.Out, "notification.tocsin.dev/%s was acknowledged already: %s\n", screen.Line(n.Name), acknowledged(n))
+	return err
 }
 
 // entryName is the name of a notification that is given as NAME, or as TYPE/NAME, as `log -o name` prints it.

@@ -64,6 +64,12 @@ type archiveReader struct {
 	now    func() time.Time
 	// namespace is what to read; empty for all.
 	namespace string
+	// sieve selects from what the archive gives, unless it is nil: selectors are nothing that an archive knows.
+	sieve func(*v1alpha1.Notification) bool
+	// order is the archive's word for the order of time; empty for the newest first.
+	order string
+	// turned is called after each page, unless it is nil.
+	turned func() error
 	// token shows who asks, and was made at the time made.
 	token string
 	made  time.Time
@@ -80,6 +86,7 @@ func (f *archiveFlags) reader(a *App, namespace string) (*archiveReader, error) 
 	}
 	config = rest.CopyConfig(config)
 	config.APIPath, config.GroupVersion = "/api", &corev1.SchemeGroupVersion
+	config.QPS = -1 // one page after the other, and the archive says when it is too much
 	config.NegotiatedSerializer = serializer.NewCodecFactory(scheme).WithoutConversion()
 	server, err := rest.RESTClientFor(config)
 	if err != nil {
@@ -88,24 +95,20 @@ func (f *archiveFlags) reader(a *App, namespace string) (*archiveReader, error) 
 	return &archiveReader{archiveFlags: *f, server: server, now: a.Now, namespace: namespace}, nil
 }
 
-// each visits what the filter selects, the newest first, until there are enough; a negative number is never enough. It asks
+// each visits what the filter selects, in the reader's order, until there are enough; a negative number is never enough. It asks
 // for at most chunk entries at once, if chunk is positive.
 func (r *archiveReader) each(ctx context.Context, spec *v1alpha1.NotificationFilterSpec, enough int, chunk int64,
-	visit func(*v1alpha1.Notification)) error {
-	filter, err := json.Marshal(spec)
+	visit func(*v1alpha1.Notification) error) error {
+	parameters, err := r.parameters(spec)
 	if err != nil {
 		return err
-	}
-	parameters := map[string]string{"filter": string(filter)}
-	if r.namespace != "" {
-		parameters["namespace"] = r.namespace
 	}
 	for seen := 0; enough < 0 || seen < enough; {
 		limit := maxArchivePage
 		if chunk > 0 {
 			limit = int(min(chunk, maxArchivePage))
 		}
-		if enough >= 0 {
+		if enough >= 0 && r.sieve == nil {
 			limit = min(limit, enough-seen)
 		}
 		parameters["limit"] = strconv.Itoa(limit)
@@ -113,16 +116,47 @@ func (r *archiveReader) each(ctx context.Context, spec *v1alpha1.NotificationFil
 		if err := r.ask(ctx, ArchiveListPath, parameters, &page); err != nil {
 			return err
 		}
-		for i := range page.Items {
-			visit(&page.Items[i])
+		visited, err := r.visit(&page, visit)
+		if err != nil || page.Continue == "" {
+			return err
 		}
-		seen += len(page.Items)
-		if page.Continue == "" {
-			return nil
-		}
+		seen += visited
 		parameters["continue"] = page.Continue
 	}
 	return nil
+}
+
+// parameters are those of the first page.
+func (r *archiveReader) parameters(spec *v1alpha1.NotificationFilterSpec) (map[string]string, error) {
+	filter, err := json.Marshal(spec)
+	if err != nil {
+		return nil, err
+	}
+	parameters := map[string]string{"filter": string(filter)}
+	if r.namespace != "" {
+		parameters["namespace"] = r.namespace
+	}
+	if r.order != "" {
+		parameters["order"] = r.order
+	}
+	return parameters, nil
+}
+
+// visit visits what the sieve leaves of a page, and returns how many these were.
+func (r *archiveReader) visit(page *v1alpha1.NotificationList, visit func(*v1alpha1.Notification) error) (visited int, err error) {
+	for i := range page.Items {
+		if r.sieve != nil && !r.sieve(&page.Items[i]) {
+			continue
+		}
+		if err := visit(&page.Items[i]); err != nil {
+			return visited, err
+		}
+		visited++
+	}
+	if r.turned != nil {
+		return visited, r.turned()
+	}
+	return visited, nil
 }
 
 func (r *archiveReader) get(ctx context.Context, name string) (*v1alpha1.Notification, error) {

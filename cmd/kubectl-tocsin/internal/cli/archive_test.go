@@ -56,16 +56,16 @@ type apiServer struct {
 }
 
 // Check knows the tokens that the API server has made.
-func (s *apiServer) Check(_ context.Context, token, namespace, name string) error {
+func (s *apiServer) Check(_ context.Context, token, namespace, name string) (serve.Reader, error) {
 	account, ours := strings.CutPrefix(token, secret)
 	home, _, _ := strings.Cut(account, "/")
 	switch {
 	case !ours:
-		return serve.ErrUnknown
+		return serve.Reader{}, serve.ErrUnknown
 	case home != "tocsin-system" && home != namespace:
-		return fmt.Errorf("%w: %s may not read %s/%s", serve.ErrForbidden, account, namespace, name)
+		return serve.Reader{}, fmt.Errorf("%w: %s may not read %s/%s", serve.ErrForbidden, account, namespace, name)
 	}
-	return nil
+	return serve.Reader{Name: account}, nil
 }
 
 // newArchive has those of the objects in its archive that are notifications, and the one of testdata.
@@ -121,6 +121,9 @@ func (s *apiServer) start(t *testing.T) string {
 				status.TypeMeta = metav1.TypeMeta{APIVersion: "v1", Kind: "Status"}
 				write := json.NewEncoder(w)
 				w.Header().Set("Content-Type", "application/json")
+				if status.Details != nil && status.Code == http.StatusTooManyRequests {
+					w.Header().Set("Retry-After", strconv.Itoa(int(status.Details.RetryAfterSeconds)))
+				}
 				w.WriteHeader(int(status.Code))
 				_ = write.Encode(status)
 				return
@@ -280,6 +283,94 @@ func TestALongLogOfTheArchiveRenewsItsToken(t *testing.T) {
 	}
 }
 
+// What is shown of a page is written before the next one is asked for: nobody holds more than that.
+func TestTheArchiveIsShownPageByPage(t *testing.T) {
+	t.Parallel()
+	var many []client.Object
+	for i := range 9 {
+		many = append(many, &v1alpha1.Notification{ObjectMeta: metav1.ObjectMeta{
+			Namespace: "security", Name: "n" + strconv.Itoa(i), CreationTimestamp: metav1.NewTime(noon.Add(time.Duration(i-20) * time.Minute)),
+		}})
+	}
+	for format, mark := range map[string]string{
+		"--no-headers": "\n", "-o wide --no-headers": "\n", "-o name": "\n", "-o custom-columns=N:.metadata.name --no-headers": "\n",
+		"-o json": `"kind": "Notification"`, "-o yaml": "kind: Notification\n",
+	} {
+		s := newArchive(t, many...)
+		x := archiveTerminal(t, s)
+		var shown []int // whenever the time is asked for, as it is before each page
+		x.Now = func() time.Time {
+			shown = append(shown, strings.Count(x.out.String(), mark))
+			return noon
+		}
+		if code := x.runQuietly(t, "log --archive --chunk-size 2 "+format); code != 0 {
+			t.Fatalf("%s: exit code %d: %s", format, code, x.err.String())
+		}
+		if total := strings.Count(x.out.String(), mark); total != 10 || len(s.pages) < 5 {
+			t.Errorf("%s: shown are %d of 10, of %d pages:\n%s", format, total, len(s.pages), x.out.String())
+		}
+		for page, before := range shown[len(shown)-len(s.pages):] {
+			if before != 2*page {
+				t.Errorf("%s: %d are shown before page %d is asked for", format, before, page)
+			}
+		}
+	}
+}
+
+func TestWhatIsShownPageByPageIsTheSame(t *testing.T) {
+	t.Parallel()
+	s := newArchive(t, stock(t)...)
+	x := archiveTerminal(t, s)
+	for _, line := range []string{
+		"-o json", "-o yaml", "-o name", "-o custom-columns=N:.metadata.name,S:.spec.severity", "-o json --type none", "-o yaml --type none",
+		"-o name --type none", "-o custom-columns=N:.metadata.name --type none", "--type none",
+	} {
+		if code := x.runQuietly(t, "log --archive --tail 100 "+line); code != 0 {
+			t.Fatalf("%s: exit code %d: %s", line, code, x.err.String())
+		}
+		whole, said := x.out.String(), x.err.String()
+		if x.runQuietly(t, "log --archive "+line); x.out.String() != whole || x.err.String() != said {
+			t.Errorf("%s: as a whole %s\n%s\npage by page %s\n%s", line, said, whole, x.err.String(), x.out.String())
+		}
+		if x.runQuietly(t, "log --archive --chunk-size 1 "+line); strings.HasPrefix(line, "-o json") && x.out.String() != whole {
+			t.Errorf("%s: as a whole\n%s\none by one\n%s", line, whole, x.out.String())
+		}
+	}
+}
+
+func TestABusyArchiveIsAskedAgain(t *testing.T) {
+	t.Parallel()
+	busy := apierrors.NewTooManyRequests("the archive has too much to do, for this account or in all: try again in a moment", 0)
+	for name, c := range map[string]struct {
+		// times is how often it is busy.
+		times, code, asked int
+		says               string
+	}{
+		"for a while": {3, 0, 4, ""},
+		"for ever": {1000, 1, 11,
+			"Error from server (TooManyRequests): the archive has too much to do, for this account or in all: try again in a moment\n"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := newArchive(t, stock(t)...)
+			asked := 0
+			s.answer = func(path string) *metav1.Status {
+				if !strings.Contains(path, "/proxy") {
+					return nil
+				}
+				if asked++; asked > c.times {
+					return nil
+				}
+				return &busy.ErrStatus
+			}
+			x := archiveTerminal(t, s)
+			if code := x.runQuietly(t, "log --archive -o name"); code != c.code || x.err.String() != c.says || asked != c.asked {
+				t.Errorf("exit code %d after %d times, want %d after %d: %s", code, asked, c.code, c.asked, x.err.String())
+			}
+		})
+	}
+}
+
 func TestShowOfTheArchive(t *testing.T) {
 	t.Parallel()
 	s := newArchive(t, stock(t)...)
@@ -357,7 +448,7 @@ func TestErrorsOfTheArchive(t *testing.T) {
 		"the archive takes long": {"log --archive", answered("/proxy", apierrors.NewTimeoutError("the archive did not answer", 0)), nil,
 			"Error from server (Timeout): Timeout: the archive did not answer\n"},
 		"an account without rights": {"log --archive", nil, &plant,
-			"Error from server (Forbidden): forbidden: plant/reader may not read security/" + help},
+			"Error from server (Forbidden): not allowed: plant/reader may not read security/" + help},
 		"a token that is not accepted": {"log --archive", nil, &unknown, "Error from server (Unauthorized): the token is not accepted\n"},
 		"no token": {"log --archive", nil, &none,
 			"error: the API server made no token of ServiceAccount security/tocsin-log-reader\n"},

@@ -17,8 +17,7 @@ import (
 )
 
 type channelsVerb struct {
-	place
-	output
+	selected
 	since string
 }
 
@@ -32,9 +31,8 @@ func channelsCommand(a *App) *cobra.Command {
 		ValidArgsFunction: nothing,
 		RunE:              func(c *cobra.Command, _ []string) error { return v.run(c, a) },
 	}
-	v.place.addFlag(c)
-	v.output.addFlags(a, c)
-	c.Flags().StringVar(&v.since, "since", "24h", "How far back (24h, 7d) or since when to count deliveries")
+	v.addFlags(a, c)
+	c.Flags().StringVar(&v.since, "since", "24h", "How far back (24h, 7d) or since when (2026-11-22) to count deliveries")
 	return c
 }
 
@@ -57,8 +55,8 @@ func (v *channelsVerb) run(c *cobra.Command, a *App) error {
 	if err != nil {
 		return err
 	}
-	channels, err := all[v1alpha1.NotificationChannel](c.Context(), cluster, &v1alpha1.NotificationChannelList{},
-		query{namespace: namespace, chunk: defaultChunk})
+	channels, err := every[v1alpha1.NotificationChannel](c.Context(), cluster, &v1alpha1.NotificationChannelList{}, &v.selected,
+		namespace)
 	switch {
 	case err != nil:
 		return err

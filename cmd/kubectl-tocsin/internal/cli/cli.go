@@ -99,11 +99,12 @@ func Root(a *App) *cobra.Command {
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error { return &usageError{c, err} })
 	if a.config != nil {
 		a.config.AddFlags(root.PersistentFlags())
+		addVerbosity(root.PersistentFlags(), a.ErrOut)
 		a.complete(root, "namespace", a.namespaces)
 	}
 	for _, verb := range []func(*App) *cobra.Command{
 		logCommand, showCommand, ackCommand, eventsCommand, testCommand, conditionsCommand, channelsCommand,
-		previewCommand, simulateCommand,
+		previewCommand, simulateCommand, versionCommand,
 	} {
 		root.AddCommand(verb(a))
 	}

@@ -3,7 +3,9 @@
 package cli
 
 import (
+	"fmt"
 	"strconv"
+	"strings"
 
 	"github.com/spf13/cobra"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -12,10 +14,7 @@ import (
 	"github.com/tocsin-dev/tocsin/cmd/kubectl-tocsin/internal/screen"
 )
 
-type conditionsVerb struct {
-	place
-	output
-}
+type conditionsVerb struct{ selected }
 
 func conditionsCommand(a *App) *cobra.Command {
 	v := &conditionsVerb{}
@@ -27,8 +26,7 @@ func conditionsCommand(a *App) *cobra.Command {
 		ValidArgsFunction: nothing,
 		RunE:              func(c *cobra.Command, _ []string) error { return v.run(c, a) },
 	}
-	v.place.addFlag(c)
-	v.output.addFlags(a, c)
+	v.addFlags(a, c)
 	return c
 }
 
@@ -44,8 +42,8 @@ func (v *conditionsVerb) run(c *cobra.Command, a *App) error {
 	if err != nil {
 		return err
 	}
-	conditions, err := all[v1alpha1.NotificationCondition](c.Context(), cluster, &v1alpha1.NotificationConditionList{},
-		query{namespace: namespace, chunk: defaultChunk})
+	conditions, err := every[v1alpha1.NotificationCondition](c.Context(), cluster, &v1alpha1.NotificationConditionList{}, &v.selected,
+		namespace)
 	if err != nil {
 		return err
 	}
@@ -100,7 +98,22 @@ func (v *conditionsVerb) row(a *App, condition *v1alpha1.NotificationCondition) 
 	if v.all {
 		row = append([]screen.Cell{screen.Text(condition.Namespace)}, row...)
 	}
-	return append(row, screen.Text(complaint(s.Conditions)))
+	return append(row, screen.Text(strings.TrimPrefix(complaint(s.Conditions)+around("; ", silence(s.Dampers), ""), "; ")))
+}
+
+// silence says since when nothing is told of a condition, or of some of the computers or risks that it tells apart.
+func silence(dampers []v1alpha1.DamperStatus) string {
+	var quiet []string
+	for _, d := range dampers {
+		if d.Quiet != nil && d.Quiet.EndedTime == nil {
+			quiet = append(quiet, "quiet"+around(" for ", d.Key, "")+" since "+utc(d.Quiet.Since.Time))
+		}
+	}
+	const most = 3
+	if more := len(quiet) - most; more > 0 {
+		quiet = append(quiet[:most], fmt.Sprintf("and %d more", more))
+	}
+	return strings.Join(quiet, ", ")
 }
 
 // objectsOf are the objects of a list.

@@ -3,34 +3,120 @@
 package cli
 
 import (
+	"bufio"
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"io"
 	"maps"
 	"slices"
 	"strings"
 	"unicode/utf16"
 
 	"go.yaml.in/yaml/v3"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/tocsin-dev/tocsin/cmd/kubectl-tocsin/internal/screen"
 )
 
+// write writes a value as JSON or YAML.
+func write(to io.Writer, format string, value any) error {
+	var data []byte
+	var err error
+	if format == formatJSON {
+		data, err = toJSON(value, "")
+	} else {
+		data, err = toYAML(value)
+	}
+	if err != nil {
+		return err
+	}
+	_, err = to.Write(data)
+	return err
+}
+
+// frame is how a List looks around its items.
+type frame struct{ begin, empty, end string }
+
+var (
+	listJSON = frame{"{\n    \"apiVersion\": \"v1\",\n    \"items\": [", "]", ",\n    \"kind\": \"List\",\n" +
+		"    \"metadata\": {\n        \"resourceVersion\": \"\"\n    }\n}\n"}
+	listYAML = frame{"apiVersion: v1\nitems:", " []\n", "kind: List\nmetadata:\n  resourceVersion: \"\"\n"}
+)
+
+// writeList writes a List of objects, one after the other: as text it is never in memory as a whole.
+func writeList(to io.Writer, format string, objects []client.Object) error {
+	around, item, last := listYAML, itemYAML, ""
+	if format == formatJSON {
+		around, item, last = listJSON, itemJSON, "\n    ]"
+	}
+	out := bufio.NewWriter(to)
+	if _, err := out.WriteString(around.begin); err != nil {
+		return err
+	}
+	if len(objects) == 0 {
+		last = around.empty
+	}
+	for i, object := range objects {
+		data, err := item(i, object)
+		if err != nil {
+			return err
+		}
+		if _, err := out.Write(data); err != nil {
+			return err
+		}
+	}
+	if _, err := out.WriteString(last + around.end); err != nil {
+		return err
+	}
+	return out.Flush()
+}
+
+func itemJSON(i int, object any) ([]byte, error) {
+	const indent = "        "
+	before := "\n"
+	if i > 0 {
+		before = ",\n"
+	}
+	data, err := toJSON(object, indent)
+	return append([]byte(before+indent), bytes.TrimSuffix(data, []byte("\n"))...), err
+}
+
+func itemYAML(i int, object any) ([]byte, error) {
+	data, err := toYAML([]any{object})
+	if i == 0 {
+		data = append([]byte("\n"), data...)
+	}
+	return data, err
+}
+
 // toJSON writes JSON in which no character can do anything to a terminal: what could is escaped, and means the same.
-func toJSON(value any) ([]byte, error) {
-	var out bytes.Buffer
+// All lines but the first begin with the indent.
+func toJSON(value any, indent string) ([]byte, error) {
+	text, err := rawJSON(value, indent)
+	return escape(text, escapedJSON), err
+}
+
+func rawJSON(value any, indent string) (string, error) {
+	var out strings.Builder
 	encoder := json.NewEncoder(&out)
 	encoder.SetEscapeHTML(false)
-	encoder.SetIndent("", "    ")
-	if err := encoder.Encode(value); err != nil {
-		return nil, err
+	encoder.SetIndent(indent, "    ")
+	err := encoder.Encode(value)
+	return out.String(), err
+}
+
+// toFlow writes YAML that looks like JSON: it differs in how it escapes what has no room in 16 bits.
+func toFlow(value any) ([]byte, error) {
+	text, err := rawJSON(value, "")
+	return escape(text, escapedYAML), err
+}
+
+func escapedJSON(r rune) string {
+	if high, low := utf16.EncodeRune(r); high != '\uFFFD' {
+		return fmt.Sprintf(`\u%04x\u%04x`, high, low)
 	}
-	return escape(out.String(), func(r rune) string {
-		if high, low := utf16.EncodeRune(r); high != '\uFFFD' {
-			return fmt.Sprintf(`\u%04x\u%04x`, high, low)
-		}
-		return fmt.Sprintf(`\u%04x`, r)
-	}), nil
+	return fmt.Sprintf(`\u%04x`, r)
 }
 
 // toYAML writes YAML, likewise, with keys in order as kubectl does.
@@ -51,13 +137,18 @@ func toYAML(value any) ([]byte, error) {
 	if err := encoder.Encode(node(plain)); err != nil {
 		return nil, err
 	}
-	return escape(out.String(), func(r rune) string {
-		if r > 0xffff {
-			return fmt.Sprintf(`\U%08x`, r)
-		}
-		return fmt.Sprintf(`\u%04x`, r)
-	}), nil
+	return escape(out.String(), escapedYAML), nil
 }
+
+func escapedYAML(r rune) string {
+	if r > 0xffff {
+		return fmt.Sprintf(`\U%08x`, r)
+	}
+	return fmt.Sprintf(`\u%04x`, r)
+}
+
+// replaced is for text that has no way to escape.
+func replaced(rune) string { return "\uFFFD" }
 
 // node is a value as YAML has it.
 func node(value any) *yaml.Node {

@@ -51,28 +51,22 @@ func (v *eventsVerb) run(c *cobra.Command, a *App) error {
 	if err != nil {
 		return err
 	}
+	selectors, err := v.and(filter.EventSelectors())
+	if err != nil {
+		return err
+	}
 	found := entries{tail: v.tail}
-	q := query{namespace, filter.EventSelectors(), v.chunk}
+	q := query{namespace, selectors, v.chunk}
 	_, err = each(c.Context(), cluster, &v1alpha1.SecurityEventList{}, q, func(e *v1alpha1.SecurityEvent) error {
-		if filter.MatchEvent(e) {
-			found.add(v.entry(e))
+		if !filter.MatchEvent(e) {
+			return nil
 		}
-		return nil
+		return v.keep(&found, e, logfilter.EventTime(e), func() []screen.Cell { return v.row(e) })
 	})
 	if err != nil {
 		return err
 	}
 	return v.show(a, v.newTable(a, v.header()...), found.inOrder(), "events", namespace, false)
-}
-
-func (v *eventsVerb) entry(e *v1alpha1.SecurityEvent) entry {
-	one := entry{at: logfilter.EventTime(e), name: e.Namespace + "/" + e.Name}
-	if v.table() {
-		one.row = v.row(e)
-	} else {
-		one.object = e
-	}
-	return one
 }
 
 func (v *eventsVerb) header() []string {

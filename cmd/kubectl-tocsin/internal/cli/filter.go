@@ -5,8 +5,6 @@ package cli
 import (
 	"context"
 	"fmt"
-	"regexp"
-	"strconv"
 	"strings"
 	"time"
 
@@ -31,8 +29,10 @@ type filterFlags struct {
 func (f *filterFlags) addShared(c *cobra.Command) {
 	flags := c.Flags()
 	flags.StringVar(&f.name, "filter", "", "Name of a NotificationFilter to begin with; flags replace its fields")
-	flags.StringVar(&f.since, "since", "", "How far back (24h, 7d) or since when (2026-11-22T08:30:00Z)")
-	flags.StringVar(&f.until, "until", "", "Up to how long ago (1h) or when (2026-11-22T08:30:00Z)")
+	flags.StringVar(&f.since, "since", "", "How far back (24h, 7d) or since when: a time (2026-11-22T08:30:00Z, or "+
+		"2026-11-22T08:30 in your zone) or a day (2026-11-22), from its beginning on")
+	flags.StringVar(&f.until, "until", "", "Up to how long ago (1h), or before what time or day, as for --since: "+
+		"what is of the day itself does not count")
 	flags.StringSliceVar(&f.types, "type", nil, "Types; * stands for any characters, as in all lists of names")
 	flags.StringSliceVar(&f.severities, "severity", nil, "Severities: "+strings.Join(severities, ", "))
 	flags.StringSliceVar(&f.computers, "computer", nil, "Names of computers")
@@ -171,47 +171,4 @@ next:
 		return fmt.Errorf("--%s: %q is none of %s", flag, word, strings.Join(known, ", "))
 	}
 	return nil
-}
-
-var days = regexp.MustCompile(`^([0-9]{1,5})d`)
-
-// ago reads a length of time; days may be given, too.
-func ago(value string) (time.Duration, error) {
-	var whole time.Duration
-	rest := value
-	if match := days.FindStringSubmatch(value); match != nil {
-		n, err := strconv.Atoi(match[1])
-		if err != nil {
-			return 0, err
-		}
-		whole, rest = time.Duration(n)*24*time.Hour, value[len(match[0]):]
-		if rest == "" {
-			return whole, nil
-		}
-	}
-	d, err := time.ParseDuration(rest)
-	if err != nil || d < 0 {
-		return 0, fmt.Errorf("%q is no length of time such as 90s, 24h or 7d", value)
-	}
-	return whole + d, nil
-}
-
-// moment reads a time, or a length of time before now.
-func moment(value string, now time.Time) (time.Time, error) {
-	if at, err := time.Parse(time.RFC3339, value); err == nil {
-		return at, nil
-	}
-	back, err := ago(value)
-	if err != nil {
-		return time.Time{}, fmt.Errorf("%q is neither a length of time such as 24h or 7d nor a time such as 2026-11-22T08:30:00Z", value)
-	}
-	return now.Add(-back), nil
-}
-
-// utc writes a time as it can be given to --since.
-func utc(t time.Time) string {
-	if t.IsZero() {
-		return ""
-	}
-	return t.UTC().Format(time.RFC3339)
 }

@@ -96,7 +96,10 @@ func TestNothingThatAClusterSaysDoesAnythingToATerminal(t *testing.T) {
 	poisoned := false
 	for _, line := range []string{
 		"log", "log -o wide", "log -o json", "log -o yaml", "log -o name", "log -o jsonpath={.items[*].spec}",
-		"log -o custom-columns=A:.spec.condition.name,B:.spec.deliveries[*].message",
+		"log -o custom-columns=A:.spec.condition.name,B:.spec.deliveries[*].message", "log -o kyaml",
+		"log -o go-template={{range.items}}{{.spec.deliveries}}{{end}}", "log -o jsonpath-as-json={.items[*].spec}",
+		"log --archive -o go-template={{.items}}", "show outbreak-mnaaog7ng2 --template {{.spec}}", "log --sort-by .spec.creator",
+		"ack outbreak-mnaaog7ng2 --comment seen -o yaml", "ack outbreak-2dfojryr7q --comment seen -o jsonpath={.spec} --dry-run=client",
 		"show outbreak-mnaaog7ng2", "show outbreak-mnaaog7ng2 -o json", "show outbreak-mnaaog7ng2 -o yaml", "show test-x7k2p",
 		"show soc-mail-digest-7vbq2m4kdx", "show outbreak-mnaaog7ng2 -o jsonpath={.spec.deliveries[0].message}",
 		"ack outbreak-mnaaog7ng2 --comment seen", "events", "events -o wide", "events -o yaml", "conditions", "conditions -o wide",
@@ -125,8 +128,9 @@ func TestJSONAndYAMLLoseNothing(t *testing.T) {
 	n := poison(t, stockNamed(t, "outbreak-mnaaog7ng2")).(*v1alpha1.Notification)
 	x := newTerminal(t, n.DeepCopy())
 	for format, read := range map[string]func([]byte, any) error{
-		"json": json.Unmarshal,
-		"yaml": func(data []byte, to any) error { return yaml.Unmarshal(data, to) },
+		"json":  json.Unmarshal,
+		"yaml":  func(data []byte, to any) error { return yaml.Unmarshal(data, to) },
+		"kyaml": func(data []byte, to any) error { return yaml.Unmarshal(data, to) },
 	} {
 		x.run(t, "show", n.Name, "-o", format)
 		var got v1alpha1.Notification

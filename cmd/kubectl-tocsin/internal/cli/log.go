@@ -22,15 +22,13 @@ import (
 // reading is what the verbs that read many objects share.
 type reading struct {
 	filterFlags
-	place
-	output
+	selected
 	chunk int64
 	tail  int
 }
 
 func (r *reading) addReading(a *App, c *cobra.Command) {
-	r.place.addFlag(c)
-	r.output.addFlags(a, c)
+	r.selected.addFlags(a, c)
 	c.Flags().Int64Var(&r.chunk, "chunk-size", defaultChunk, "How many objects to ask the API server for at once; 0 for all")
 	c.Flags().IntVar(&r.tail, "tail", -1, "How many of the newest to show; -1 for all")
 }
@@ -39,7 +37,7 @@ func (r *reading) check() error {
 	if r.tail < -1 {
 		return fmt.Errorf("--tail: %d is no number of objects, nor -1 for all", r.tail)
 	}
-	return r.output.check()
+	return r.selected.check()
 }
 
 type logVerb struct {
@@ -83,10 +81,11 @@ func logCommand(a *App) *cobra.Command {
 	return c
 }
 
-// entry is an object of a list at its time, as an object or as a row.
+// entry is an object of a list at its time, as an object or, where that is all that is shown of it, as a row.
 type entry struct {
 	at     time.Time
 	name   string
+	key    any
 	object client.Object
 	row    []screen.Cell
 }
@@ -129,16 +128,23 @@ func (v *logVerb) run(c *cobra.Command, a *App) error {
 	if err != nil {
 		return err
 	}
-	q := query{namespace, filter.Selectors(), v.chunk}
+	selectors, err := v.and(filter.Selectors())
+	if err != nil {
+		return err
+	}
+	q := query{namespace, selectors, v.chunk}
 	found := entries{tail: v.tail}
 	seen, err := each(ctx, cluster, &v1alpha1.NotificationList{}, q, func(n *v1alpha1.Notification) error {
-		if filter.Match(n) {
-			found.add(v.entry(n))
+		if !filter.Match(n) {
+			return nil
 		}
-		return nil
+		return v.add(&found, n)
 	})
 	if err != nil {
 		return err
+	}
+	if v.watch && v.by != "" {
+		a.note("warning: --watch requested, --sort-by will be ignored for watch events received")
 	}
 	table := v.newTable(a, v.header()...)
 	if err := v.show(a, table, found.inOrder(), "notifications", namespace, v.watch); err != nil || !v.watch {
@@ -174,27 +180,52 @@ func (v *logVerb) runArchive(c *cobra.Command, a *App) error {
 	if err != nil {
 		return err
 	}
+	if reader.sieve, err = v.sieve(); err != nil {
+		return err
+	}
+	if v.streams() {
+		return v.stream(c.Context(), a, reader, spec)
+	}
 	found := entries{tail: v.tail}
-	err = reader.each(c.Context(), spec, v.tail, v.chunk, func(n *v1alpha1.Notification) { found.add(v.entry(n)) })
+	err = reader.each(c.Context(), spec, v.tail, v.chunk, func(n *v1alpha1.Notification) error { return v.add(&found, n) })
 	if err != nil {
 		return err
 	}
 	return v.show(a, v.newTable(a, v.header()...), found.inOrder(), "archived notifications", namespace, false)
 }
 
-func (v *logVerb) entry(n *v1alpha1.Notification) entry {
-	e := entry{at: logfilter.Time(n), name: n.Namespace + "/" + n.Name}
-	if v.table() {
-		e.row = v.row(n)
-	} else {
-		e.object = n
+func (v *logVerb) add(to *entries, n *v1alpha1.Notification) error {
+	return v.keep(to, n, logfilter.Time(n), func() []screen.Cell { return v.row(n) })
+}
+
+// keep adds an object to what is shown, as far as it is. The page that it came in is not kept.
+func (r *reading) keep(to *entries, o client.Object, at time.Time, row func() []screen.Cell) error {
+	e := entry{at: at, name: o.GetNamespace() + "/" + o.GetName()}
+	var err error
+	if e.key, err = r.key(o); err != nil {
+		return err
 	}
-	return e
+	if r.table() {
+		e.row = row()
+	} else if e.row, err = r.brief(o); err != nil {
+		return err
+	}
+	if e.row == nil {
+		e.object = o.DeepCopyObject().(client.Object)
+		if err := r.typed(e.object); err != nil {
+			return err
+		}
+	}
+	to.add(e)
+	return nil
 }
 
 // show writes what was found: as a table, or as a list; each by itself where more may follow.
 func (r *reading) show(a *App, table *screen.Table, found []entry, what, namespace string, more bool) error {
-	if !r.table() {
+	if err := sorted(&r.sorting, found, func(e entry) any { return e.key }); err != nil {
+		return err
+	}
+	if !r.table() && (len(found) == 0 || found[0].row == nil) {
 		return r.objects(a, found, more)
 	}
 	if len(found) == 0 && !more {
@@ -205,7 +236,10 @@ func (r *reading) show(a *App, table *screen.Table, found []entry, what, namespa
 	for _, e := range found {
 		rows = append(rows, e.row)
 	}
-	return table.Write(rows...)
+	if r.table() {
+		return table.Write(rows...)
+	}
+	return r.rows(a, rows)
 }
 
 func (r *reading) objects(a *App, found []entry, more bool) error {

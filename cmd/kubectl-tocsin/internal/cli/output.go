@@ -4,12 +4,16 @@ package cli
 
 import (
 	"bytes"
-	"encoding/json"
+	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
-	"k8s.io/client-go/util/jsonpath"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/cli-runtime/pkg/genericclioptions"
+	"k8s.io/cli-runtime/pkg/printers"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/client/apiutil"
 
@@ -18,85 +22,255 @@ import (
 
 // output is how a verb shows objects: as a table for people, or for programs as kubectl does.
 type output struct {
-	format   string
+	flags *genericclioptions.PrintFlags
+	// own are the formats that are none of flags.
+	own      []string
 	headless bool
+	columns  []column
+	printer  printers.ResourcePrinter
+	// printed is how many objects were written by themselves, and custom the table of those with custom columns.
+	printed int
+	custom  *screen.Table
 }
 
 const (
-	formatTable   = ""
-	formatWide    = "wide"
-	formatJSON    = "json"
-	formatYAML    = "yaml"
-	formatName    = "name"
-	formatPath    = "jsonpath="
-	formatColumns = "custom-columns="
+	formatTable       = ""
+	formatWide        = "wide"
+	formatJSON        = "json"
+	formatYAML        = "yaml"
+	formatKYAML       = "kyaml"
+	formatName        = "name"
+	formatPathJSON    = "jsonpath-as-json"
+	formatGoTemplate  = "go-template"
+	formatColumns     = "custom-columns"
+	formatColumnsFile = "custom-columns-file"
 )
 
-const formats = "wide, json, yaml, name, jsonpath=..., custom-columns=..."
-
+// addFlags adds what a verb needs that shows tables.
 func (o *output) addFlags(a *App, c *cobra.Command) {
-	c.Flags().StringVarP(&o.format, "output", "o", "", "Format of the output: "+formats)
+	o.own = []string{formatWide, formatColumns, formatColumnsFile}
 	c.Flags().BoolVar(&o.headless, "no-headers", false, "Show tables without their header")
-	a.complete(c, "output", words([]string{formatWide, formatJSON, formatYAML, formatName, formatPath, formatColumns}))
+	o.addObjectFlags(a, c)
 }
 
-func (o *output) check() error {
-	switch {
-	case o.format == formatTable, o.format == formatWide, o.format == formatJSON, o.format == formatYAML, o.format == formatName:
-		return nil
-	case strings.HasPrefix(o.format, formatPath):
-		_, err := parsePath("jsonpath", strings.TrimPrefix(o.format, formatPath))
-		return err
-	case strings.HasPrefix(o.format, formatColumns):
-		_, err := parseColumns(strings.TrimPrefix(o.format, formatColumns))
-		return err
-	default:
-		return fmt.Errorf("unable to match a printer suitable for the output format %q, allowed formats are: %s", o.format, formats)
+// addObjectFlags adds what a verb needs that shows objects, but no tables.
+func (o *output) addObjectFlags(a *App, c *cobra.Command) {
+	o.flags = genericclioptions.NewPrintFlags("")
+	o.flags.NamePrintFlags.AddFlags(c)
+	o.flags.JSONYamlPrintFlags.AddFlags(c)
+	o.addFormat(a, c)
+}
+
+// addValueFlags adds what a verb needs that shows something that is no object of a cluster.
+func (o *output) addValueFlags(a *App, c *cobra.Command) {
+	o.flags = genericclioptions.NewPrintFlags("")
+	o.flags.NamePrintFlags = nil
+	o.addFormat(a, c)
+}
+
+func (o *output) addFormat(a *App, c *cobra.Command) {
+	o.flags.TemplatePrinterFlags.AddFlags(c)
+	o.flags.OutputFlagSpecified = func() bool { return c.Flags().Changed("output") }
+	c.Flags().StringVarP(o.flags.OutputFormat, "output", "o", "", "Format of the output; one of: "+strings.Join(o.formats(), ", "))
+	var all []string
+	for _, format := range o.formats() {
+		if withArgument(format) {
+			format += "="
+		}
+		all = append(all, format)
 	}
+	a.complete(c, "output", words(all))
+}
+
+// formats are all that the verb knows, in the order of the alphabet.
+func (o *output) formats() []string {
+	list := append(o.flags.JSONYamlPrintFlags.AllowedFormats(), o.own...)
+	if o.flags.NamePrintFlags != nil {
+		list = append(list, formatName)
+	}
+	return slices.Sorted(slices.Values(append(list, o.flags.TemplatePrinterFlags.AllowedFormats()...)))
+}
+
+// withArgument says whether a format takes a template, a path, columns, or a file with these.
+func withArgument(format string) bool {
+	return !slices.Contains([]string{formatWide, formatJSON, formatYAML, formatKYAML, formatName}, format)
+}
+
+// split returns the format, and what follows it.
+func (o *output) split() (format, argument string) {
+	format, argument, _ = strings.Cut(*o.flags.OutputFormat, "=")
+	if format == formatTable && *o.flags.TemplatePrinterFlags.TemplateArgument != "" && !o.flags.OutputFlagSpecified() {
+		return formatGoTemplate, ""
+	}
+	if lower := strings.ToLower(format); !withArgument(lower) { // as kubectl
+		return lower, argument
+	}
+	return format, argument
+}
+
+func (o *output) is(format string) bool {
+	given, _ := o.split()
+	return given == format
+}
+
+// check refuses a format that there is not, or that cannot be used.
+func (o *output) check() error {
+	format, argument := o.split()
+	if format == formatTable {
+		return nil
+	}
+	if !slices.Contains(o.formats(), format) || argument != "" && !withArgument(format) {
+		return genericclioptions.NoCompatiblePrinterError{OutputFormat: o.flags.OutputFormat, AllowedFormats: o.formats()}
+	}
+	var err error
+	switch format {
+	case formatWide, formatName, formatJSON, formatYAML: // these are ours
+	case formatColumns:
+		o.columns, err = parseColumns(argument)
+	case formatColumnsFile:
+		o.columns, err = readColumns(argument)
+	default:
+		o.printer, err = o.flags.ToPrinter()
+	}
+	return err
 }
 
 // table says that the verb shows a table, and all else that it shows for people.
-func (o *output) table() bool { return o.format == formatTable || o.format == formatWide }
+func (o *output) table() bool { return o.is(formatTable) || o.wide() }
 
-func (o *output) wide() bool { return o.format == formatWide }
+func (o *output) wide() bool { return o.is(formatWide) }
 
-// list writes objects as a list, one writes an object by itself.
-func (o *output) list(a *App, objects []client.Object) error { return o.write(a, objects, true) }
-
-func (o *output) one(a *App, object client.Object) error {
-	return o.write(a, []client.Object{object}, false)
+// brief says that no more of an object is shown than a row, which brief returns.
+func (o *output) brief(object client.Object) ([]screen.Cell, error) {
+	switch {
+	case o.is(formatName):
+		if err := o.typed(object); err != nil {
+			return nil, err
+		}
+		kind := object.GetObjectKind().GroupVersionKind()
+		name := strings.ToLower(kind.Kind) + "." + kind.Group + "/" + screen.Line(object.GetName())
+		return []screen.Cell{screen.Text(name)}, nil
+	case o.columns != nil:
+		if err := o.typed(object); err != nil {
+			return nil, err
+		}
+		return row(o.columns, object)
+	default:
+		return nil, nil
+	}
 }
 
-func (o *output) write(a *App, objects []client.Object, asList bool) error {
+// rows writes what brief returned.
+func (o *output) rows(a *App, rows [][]screen.Cell) error {
+	if o.is(formatName) {
+		for _, row := range rows {
+			if _, err := fmt.Fprintln(a.Out, row[0].Text); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	if o.custom == nil {
+		o.custom = o.newTable(a, headers(o.columns)...)
+	}
+	return o.custom.Write(rows...)
+}
+
+// list writes objects as a list, one writes an object by itself.
+func (o *output) list(a *App, objects []client.Object) error {
+	if o.is(formatName) || o.columns != nil {
+		return o.briefly(a, objects...)
+	}
 	for _, object := range objects {
-		if err := typed(object); err != nil {
+		if err := o.typed(object); err != nil {
 			return err
 		}
 	}
-	switch {
-	case o.format == formatName:
-		for _, object := range objects {
-			kind := object.GetObjectKind().GroupVersionKind()
-			fmt.Fprintf(a.Out, "%s.%s/%s\n", strings.ToLower(kind.Kind), kind.Group, screen.Line(object.GetName()))
-		}
-		return nil
-	case strings.HasPrefix(o.format, formatColumns):
-		return o.columns(a, objects)
+	if o.printer == nil {
+		format, _ := o.split()
+		return writeList(a.Out, format, objects)
 	}
-	var whole any
-	if asList {
-		whole = map[string]any{"apiVersion": "v1", "kind": "List", "metadata": map[string]any{"resourceVersion": ""}, "items": objects}
-		if objects == nil {
-			whole.(map[string]any)["items"] = []any{}
+	items := make([]any, 0, len(objects))
+	for _, object := range objects {
+		content, err := plain(object)
+		if err != nil {
+			return err
 		}
-	} else {
-		whole = objects[0]
+		items = append(items, content)
 	}
-	return o.encode(a, whole)
+	return o.print(a, map[string]any{
+		"apiVersion": "v1", "kind": "List", "metadata": map[string]any{"resourceVersion": ""}, "items": items,
+	})
 }
 
-// typed adds the kind, which clients leave out, and takes out who set which field, as kubectl does.
-func typed(object client.Object) error {
+func (o *output) one(a *App, object client.Object) error {
+	if o.is(formatName) || o.columns != nil {
+		return o.briefly(a, object)
+	}
+	if err := o.typed(object); err != nil {
+		return err
+	}
+	if o.printed++; o.printed > 1 && o.is(formatYAML) {
+		if _, err := fmt.Fprintln(a.Out, "---"); err != nil {
+			return err
+		}
+	}
+	return o.value(a, object)
+}
+
+func (o *output) briefly(a *App, objects ...client.Object) error {
+	rows := make([][]screen.Cell, 0, len(objects))
+	for _, object := range objects {
+		row, err := o.brief(object)
+		if err != nil {
+			return err
+		}
+		rows = append(rows, row)
+	}
+	return o.rows(a, rows)
+}
+
+// value writes anything that is like an object, and may be one.
+func (o *output) value(a *App, value any) error {
+	if o.printer == nil {
+		format, _ := o.split()
+		return write(a.Out, format, value)
+	}
+	content, err := plain(value)
+	if err != nil {
+		return err
+	}
+	return o.print(a, content)
+}
+
+// print writes what kubectl's printers make of an object, without what could do something to a terminal.
+func (o *output) print(a *App, content map[string]any) error {
+	var object runtime.Object = &unstructured.Unstructured{Object: content}
+	if o.is(formatKYAML) { // whose printer reads YAML, in which nothing may stand that is not escaped
+		data, err := toFlow(content)
+		if err != nil {
+			return err
+		}
+		object = &runtime.Unknown{Raw: data}
+	}
+	var out bytes.Buffer
+	if err := o.printer.PrintObj(object, &out); err != nil {
+		text, _, _ := strings.Cut(err.Error(), ". Printing more information") // which is the whole object
+		return errors.New(text)
+	}
+	as := replaced
+	switch {
+	case o.is(formatKYAML):
+		as = escapedYAML
+	case o.is(formatPathJSON):
+		as = escapedJSON
+	}
+	_, err := a.Out.Write(escape(out.String(), as))
+	return err
+}
+
+// typed adds the kind, which clients leave out, and takes out who set which field where kubectl does.
+func (o *output) typed(object client.Object) error {
 	scheme, err := Scheme()
 	if err != nil {
 		return err
@@ -106,116 +280,10 @@ func typed(object client.Object) error {
 		return err
 	}
 	object.GetObjectKind().SetGroupVersionKind(kind)
-	object.SetManagedFields(nil)
+	if !o.flags.JSONYamlPrintFlags.ShowManagedFields && (o.is(formatJSON) || o.is(formatYAML) || o.is(formatKYAML)) {
+		object.SetManagedFields(nil)
+	}
 	return nil
-}
-
-// encode writes a value as JSON, YAML or what a path finds in it.
-func (o *output) encode(a *App, value any) error {
-	switch o.format {
-	case formatJSON:
-		data, err := toJSON(value)
-		if err != nil {
-			return err
-		}
-		_, err = a.Out.Write(data)
-		return err
-	case formatYAML:
-		data, err := toYAML(value)
-		if err != nil {
-			return err
-		}
-		_, err = a.Out.Write(data)
-		return err
-	}
-	path, err := parsePath("jsonpath", strings.TrimPrefix(o.format, formatPath))
-	if err != nil {
-		return err
-	}
-	found, err := find(path, value)
-	if err != nil {
-		return err
-	}
-	_, err = fmt.Fprint(a.Out, found)
-	return err
-}
-
-func parsePath(name, text string) (*jsonpath.JSONPath, error) {
-	path := jsonpath.New(name).AllowMissingKeys(true)
-	if !strings.Contains(text, "{") {
-		text = "{" + text + "}"
-	}
-	if err := path.Parse(text); err != nil {
-		return nil, fmt.Errorf("error parsing %s, %w", name, err)
-	}
-	return path, nil
-}
-
-// find is what a path finds in a value, without what could do something to a terminal: it is written as it is.
-func find(path *jsonpath.JSONPath, value any) (string, error) {
-	data, err := json.Marshal(value)
-	if err != nil {
-		return "", err
-	}
-	var plain any
-	if err := json.Unmarshal(data, &plain); err != nil {
-		return "", err
-	}
-	var out bytes.Buffer
-	if err := path.Execute(&out, plain); err != nil {
-		return "", fmt.Errorf("error executing jsonpath: %w", err)
-	}
-	return strings.Map(func(r rune) rune {
-		if screen.Deceives(r) {
-			return '\uFFFD'
-		}
-		return r
-	}, out.String()), nil
-}
-
-type column struct {
-	header string
-	path   *jsonpath.JSONPath
-}
-
-func parseColumns(text string) ([]column, error) {
-	var columns []column
-	for part := range strings.SplitSeq(text, ",") {
-		header, path, ok := strings.Cut(part, ":")
-		if !ok || header == "" || path == "" {
-			return nil, fmt.Errorf("unexpected custom-columns spec: %s, expected <header>:<json-path-expr>", part)
-		}
-		parsed, err := parsePath("custom-columns", path)
-		if err != nil {
-			return nil, err
-		}
-		columns = append(columns, column{header, parsed})
-	}
-	return columns, nil
-}
-
-func (o *output) columns(a *App, objects []client.Object) error {
-	columns, err := parseColumns(strings.TrimPrefix(o.format, formatColumns))
-	if err != nil {
-		return err
-	}
-	var headers []string
-	for _, c := range columns {
-		headers = append(headers, c.header)
-	}
-	var rows [][]screen.Cell
-	for _, object := range objects {
-		var row []screen.Cell
-		for _, c := range columns {
-			text, err := find(c.path, object)
-			if err != nil {
-				return err
-			}
-			row = append(row, screen.Text(text))
-		}
-		rows = append(rows, row)
-	}
-	return o.newTable(a, headers...).Write(rows...)
 }
 
 func (o *output) newTable(a *App, header ...string) *screen.Table {

@@ -21,6 +21,8 @@ import (
 
 type previewVerb struct {
 	output
+	drafting
+
 	file, event, eventFile string
 }
 
@@ -40,7 +42,8 @@ func previewCommand(a *App) *cobra.Command {
 		ValidArgsFunction: nothing,
 		RunE:              func(c *cobra.Command, _ []string) error { return v.run(c, a) },
 	}
-	v.addFlags(a, c)
+	v.output.addFlags(a, c)
+	v.drafting.addFlags(a, c)
 	c.Flags().StringVarP(&v.file, "filename", "f", "", "File with the draft of a condition, a channel, or both; - for the standard input")
 	c.Flags().StringVar(&v.event, "event", "", "Name of the event to tell about")
 	c.Flags().StringVar(&v.eventFile, "event-file", "", "File with the event to tell about")
@@ -49,26 +52,16 @@ func previewCommand(a *App) *cobra.Command {
 }
 
 func (v *previewVerb) run(c *cobra.Command, a *App) error {
-	switch {
-	case v.file == "":
-		return &usageError{c, errors.New("must specify one of -f or --filename")}
-	case v.event != "" && v.eventFile != "":
-		return &usageError{c, errors.New("give either --event or --event-file")}
-	}
-	if err := v.check(); err != nil {
+	if err := v.possible(c); err != nil {
 		return err
 	}
-	objects, err := a.readFile(v.file)
+	drafts, err := v.drafts(a)
 	if err != nil {
 		return err
 	}
 	cluster, err := a.Connect()
 	if err != nil {
 		return err
-	}
-	drafts, err := sortOut(objects)
-	if err != nil {
-		return fmt.Errorf("%s: %w", v.file, err)
 	}
 	channels, err := all[v1alpha1.NotificationChannel](c.Context(), cluster, &v1alpha1.NotificationChannelList{},
 		query{namespace: drafts.conditions[0].Namespace, chunk: defaultChunk})
@@ -77,6 +70,7 @@ func (v *previewVerb) run(c *cobra.Command, a *App) error {
 	}
 	channels = replace(channels, drafts.channels)
 	for _, condition := range drafts.conditions {
+		a.hindered(condition, func(name string) (*v1alpha1.NotificationChannel, error) { return journal.Find(channels, name), nil })
 		n, err := v.compose(c.Context(), a, cluster, condition, channels)
 		if err != nil {
 			return err
@@ -88,6 +82,36 @@ func (v *previewVerb) run(c *cobra.Command, a *App) error {
 	return nil
 }
 
+// possible refuses flags that cannot be used.
+func (v *previewVerb) possible(c *cobra.Command) error {
+	switch {
+	case v.file == "":
+		return &usageError{c, errors.New("must specify one of -f or --filename")}
+	case v.event != "" && v.eventFile != "":
+		return &usageError{c, errors.New("give either --event or --event-file")}
+	default:
+		return v.check()
+	}
+}
+
+// drafts reads the file.
+func (v *previewVerb) drafts(a *App) (*drafts, error) {
+	objects, err := a.readFile(v.file)
+	if err != nil {
+		return nil, err
+	}
+	for _, object := range objects {
+		if err := v.usable(a, object); err != nil {
+			return nil, err
+		}
+	}
+	d, err := sortOut(objects)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", v.file, err)
+	}
+	return d, nil
+}
+
 // drafts are what a file holds. Where that is channels alone, a condition stands in that tells of everything through them.
 type drafts struct {
 	conditions []*v1alpha1.NotificationCondition
@@ -97,9 +121,6 @@ type drafts struct {
 func sortOut(objects []client.Object) (*drafts, error) {
 	d := &drafts{}
 	for _, object := range objects {
-		if err := usable(object); err != nil {
-			return nil, err
-		}
 		switch o := object.(type) {
 		case *v1alpha1.NotificationCondition:
 			d.conditions = append(d.conditions, o)
@@ -177,7 +198,7 @@ func (v *previewVerb) pick(ctx context.Context, a *App, c client.Reader, conditi
 		}
 		return nil, fmt.Errorf("%s: holds no SecurityEvent", v.eventFile)
 	}
-	events, err := watched(ctx, c, condition, defaultChunk)
+	events, err := watched(ctx, c, condition, defaultChunk, func(int) {})
 	if err != nil {
 		return nil, err
 	}

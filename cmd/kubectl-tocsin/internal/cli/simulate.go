@@ -26,10 +26,13 @@ import (
 const proposals = 5
 
 type simulateVerb struct {
-	format, file, since string
-	tune                float64
-	computers           int32
-	chunk               int64
+	drafting
+
+	file, since string
+	out         output
+	tune        float64
+	computers   int32
+	chunk       int64
 }
 
 func simulateCommand(a *App) *cobra.Command {
@@ -55,8 +58,8 @@ func simulateCommand(a *App) *cobra.Command {
 	flags.Float64Var(&v.tune, "tune", 0, "Find settings that give about so many notifications a day")
 	flags.Int32Var(&v.computers, "computers", 0, "Number of computers, for threshold.auto; those in the events if not given")
 	flags.Int64Var(&v.chunk, "chunk-size", defaultChunk, "How many objects to ask the API server for at once; 0 for all")
-	flags.StringVarP(&v.format, "output", "o", "", "Format of the output: json, yaml")
-	a.complete(c, "output", words([]string{formatJSON, formatYAML}))
+	v.out.addValueFlags(a, c)
+	v.drafting.addFlags(a, c)
 	return c
 }
 
@@ -69,14 +72,20 @@ func (v *simulateVerb) run(c *cobra.Command, a *App) error {
 	if err != nil {
 		return err
 	}
+	if err := v.usable(a, draft); err != nil {
+		return err
+	}
 	cluster, err := a.Connect()
 	if err != nil {
 		return err
 	}
-	scene, err := v.scene(c.Context(), a, cluster, draft)
+	far := a.progress()
+	defer far.clear()
+	scene, err := v.scene(c.Context(), a, cluster, draft, far)
 	if err != nil {
 		return err
 	}
+	scene.Done = func(part float64) { far.say("Simulating: %.0f%%", 100*part) }
 	outcome, err := scene.Play(c.Context(), draft)
 	if err != nil {
 		return err
@@ -84,19 +93,39 @@ func (v *simulateVerb) run(c *cobra.Command, a *App) error {
 	result := report(draft, scene, outcome)
 	var found []rehearsal.Proposal
 	if tuning {
-		if found, err = scene.Tune(c.Context(), draft, v.tune); err != nil {
+		scene.Done = func(part float64) { far.say("Trying settings: %.0f%%", 100*part) }
+		found, err = scene.Tune(c.Context(), draft, rehearsal.Wish{PerDay: v.tune, Most: proposals})
+		if err != nil {
 			return err
 		}
-		if len(found) == 0 {
-			a.note("Nothing met the filter: there is nothing to tune by.")
-		}
-		found = found[:min(len(found), proposals)]
+		far.clear()
+		v.judge(a, scene, found)
 		result.Proposals = propose(scene, found)
 	}
-	if v.format != "" {
-		return (&output{format: v.format}).encode(a, result)
+	far.clear()
+	if !v.out.table() {
+		return v.out.value(a, result)
 	}
 	return v.tell(a, scene, outcome, result, found)
+}
+
+// judge says what of the wish cannot be had.
+func (v *simulateVerb) judge(a *App, scene *rehearsal.Scene, found []rehearsal.Proposal) {
+	if len(found) == 0 {
+		a.note("Nothing met the filter: there is nothing to tune by.")
+		return
+	}
+	advice, best := "", found[0]
+	switch off := max(v.tune/2, 1); {
+	case best.PerDay > v.tune+off:
+		advice = "A narrower filter, or a damper for the whole condition, tells less."
+	case best.PerDay < v.tune-off:
+		advice = "A wider filter, a shorter damper, or one for each computer or risk, tells more."
+	default:
+		return
+	}
+	a.note("No setting that was tried comes near %s %s: the closest tells %s. %s", number(v.tune), within(scene),
+		counted(int64(best.Told), "notification")+rate(scene, best.PerDay), advice)
 }
 
 // tell shows the outcome to people.
@@ -120,15 +149,13 @@ func (v *simulateVerb) possible(c *cobra.Command, tuning bool) error {
 		return &usageError{c, errors.New("--tune: must be a number of notifications a day, zero or more")}
 	case v.computers < 0:
 		return &usageError{c, errors.New("--computers: may not be negative")}
-	case v.format != "" && v.format != formatJSON && v.format != formatYAML:
-		return fmt.Errorf("unable to match a printer suitable for the output format %q, allowed formats are: json, yaml", v.format)
 	}
-	return nil
+	return v.out.check()
 }
 
 // scene gathers the events to play.
 func (v *simulateVerb) scene(ctx context.Context, a *App, cluster client.Client,
-	draft *v1alpha1.NotificationCondition) (*rehearsal.Scene, error) {
+	draft *v1alpha1.NotificationCondition, far *progress) (*rehearsal.Scene, error) {
 	now := a.Now()
 	var since time.Time
 	if v.since != "" {
@@ -143,10 +170,8 @@ func (v *simulateVerb) scene(ctx context.Context, a *App, cluster client.Client,
 	if err := a.accepted(ctx, cluster, draft); err != nil {
 		return nil, err
 	}
-	if draft.Spec.Suspend {
-		a.note("spec.suspend is true: the condition would tell nothing; what follows is what it would tell without that.")
-	}
-	events, err := watched(ctx, cluster, draft, v.chunk)
+	a.hindered(draft, inCluster(ctx, cluster, draft.Namespace))
+	events, err := watched(ctx, cluster, draft, v.chunk, func(n int) { far.say("Reading events: %d", n) })
 	if err != nil {
 		return nil, err
 	}
@@ -163,6 +188,7 @@ type simulation struct {
 	Namespace           string                      `json:"namespace"`
 	Since               metav1.Time                 `json:"since"`
 	Until               metav1.Time                 `json:"until"`
+	OldestEvent         *metav1.Time                `json:"oldestEvent,omitempty"`
 	Threshold           v1alpha1.EffectiveThreshold `json:"threshold"`
 	Damper              v1alpha1.Duration           `json:"damper,omitempty"`
 	Events              int                         `json:"events"`
@@ -204,6 +230,9 @@ func report(draft *v1alpha1.NotificationCondition, s *rehearsal.Scene, o *rehear
 		NotificationsPerDay: perDay(s, s.PerDay(o)), Notifications: []simulated{},
 		ExpressionErrors: o.Failed, ExpressionError: o.Failure,
 	}
+	if !s.Oldest.IsZero() {
+		r.OldestEvent = &metav1.Time{Time: s.Oldest}
+	}
 	if o.Rule.Damper() > 0 {
 		r.Damper = v1alpha1.FormatDuration(o.Rule.Damper())
 	}
@@ -227,8 +256,8 @@ func propose(s *rehearsal.Scene, found []rehearsal.Proposal) []proposal {
 	var list []proposal
 	for _, p := range found {
 		list = append(list, proposal{
-			Threshold: v1alpha1.Threshold{Count: &p.Count, Window: p.Window, Scope: p.Outcome.Rule.Threshold.Scope},
-			Damper:    p.Damper, NotificationsPerDay: perDay(s, p.PerDay), Notifications: len(p.Outcome.Told), Held: p.Outcome.Held,
+			Threshold: v1alpha1.Threshold{Count: &p.Count, Window: p.Window, Scope: p.Scope},
+			Damper:    p.Damper, NotificationsPerDay: perDay(s, p.PerDay), Notifications: p.Told, Held: p.Held,
 		})
 	}
 	return list
@@ -251,13 +280,25 @@ func rate(s *rehearsal.Scene, x float64) string {
 	return ", " + number(round(x)) + " a day"
 }
 
+// within is of what time --tune gives a number, in words.
+func within(s *rehearsal.Scene) string {
+	if s.Span() < rehearsal.Day {
+		return "in " + duration.HumanDuration(s.Span()) + ", as there is no day of events"
+	}
+	return "a day"
+}
+
 func round(x float64) float64 { return math.Round(10*x) / 10 }
 
 // draw shows the outcome: in a few words, as a chart, and as a table.
 func (v *simulateVerb) draw(a *App, scene *rehearsal.Scene, o *rehearsal.Outcome, r *simulation) error {
 	s := &story{screen: a.Screen}
-	s.plain(0, "Condition", fmt.Sprintf("%s: %s, damper %s", r.Condition, threshold(r.Threshold), damperName(o.Rule)))
+	s.plain(0, "Condition", fmt.Sprintf("%s: %s, damper %s", r.Condition, threshold(r.Threshold)+chosen(r.Threshold), damperName(o.Rule)))
 	s.plain(0, "Since", utc(scene.Since)+before(scene.Since, scene.Until))
+	if scene.Oldest.After(scene.Since) {
+		s.plain(0, "Oldest event", utc(scene.Oldest)+before(scene.Oldest, scene.Until)+
+			": if older ones were deleted, there was more to tell than this")
+	}
 	s.plain(0, "Events", fmt.Sprintf("%d kept, %d met the filter: %s", r.Events, r.MatchedEvents, counted(r.Occurrences, "occurrence")))
 	if r.ExpressionErrors > 0 {
 		s.say(0, "Expression", fmt.Sprintf("could not be evaluated for %s: %s", counted(int64(r.ExpressionErrors), "event"),
@@ -290,6 +331,14 @@ func (v *simulateVerb) draw(a *App, scene *rehearsal.Scene, o *rehearsal.Outcome
 	return screen.NewTable(a.Screen, "TIME", "REASON", "OCCURRENCES", "COMPUTERS", "HELD", "FOR", "EVENT").Write(rows...)
 }
 
+// chosen says by what threshold.auto has chosen.
+func chosen(t v1alpha1.EffectiveThreshold) string {
+	if t.Computers == nil {
+		return ""
+	}
+	return " (auto, for " + counted(int64(*t.Computers), "computer") + ")"
+}
+
 func damperName(rule *plan.Rule) string {
 	switch {
 	case rule.OncePerRisk():
@@ -305,19 +354,18 @@ func number(x float64) string { return strconv.FormatFloat(x, 'f', -1, 64) }
 
 // table shows what --tune has found.
 func (v *simulateVerb) table(a *App, scene *rehearsal.Scene, found []rehearsal.Proposal) error {
-	header, span := []string{"COUNT", "WINDOW", "DAMPER", "A-DAY", "TOLD", "HELD"}, "a day"
-	daily := scene.Span() >= rehearsal.Day
+	header, daily := []string{"COUNT", "WINDOW", "DAMPER", "A-DAY", "TOLD", "HELD"}, scene.Span() >= rehearsal.Day
 	if !daily {
-		header, span = slices.Delete(header, 3, 4), "in "+duration.HumanDuration(scene.Span())+", as there is no day of events"
+		header = slices.Delete(header, 3, 4)
 	}
-	fmt.Fprintf(a.Out, "\nSettings for about %s %s, the closest first:\n", number(v.tune), span)
+	fmt.Fprintf(a.Out, "\nSettings for about %s %s, the closest first:\n", number(v.tune), within(scene))
 	var rows [][]screen.Cell
 	for _, p := range found {
 		row := []screen.Cell{screen.Text(strconv.Itoa(int(p.Count))), screen.Text(string(p.Window)), screen.Text(string(p.Damper))}
 		if daily {
 			row = append(row, screen.Text(number(round(p.PerDay))))
 		}
-		rows = append(rows, append(row, screen.Text(strconv.Itoa(len(p.Outcome.Told))), screen.Text(strconv.FormatInt(p.Outcome.Held, 10))))
+		rows = append(rows, append(row, screen.Text(strconv.Itoa(p.Told)), screen.Text(strconv.FormatInt(p.Held, 10))))
 	}
 	return screen.NewTable(a.Screen, header...).Write(rows...)
 }

@@ -73,7 +73,7 @@ func TestWhatASimulationSaysBesides(t *testing.T) {
 	t.Parallel()
 	x := newTerminal(t, stock(t)...)
 	x.run(t, "simulate", "-f", drafted(t, "draft", "type: SingleRiskEvent, suspend: true"))
-	if want := "spec.suspend is true: "; !strings.HasPrefix(x.err.String(), want) || !strings.Contains(x.out.String(), "Told:") {
+	if want := "condition draft: `spec.suspend` is true: events are not evaluated; what follows is as if it were false\n"; x.err.String() != want || !strings.Contains(x.out.String(), "Told:") {
 		t.Errorf("suspended: %q", x.err.String())
 	}
 	nobody := drafted(t, "draft", `type: SingleRiskEvent, filter: {computers: [nobody]}`)

@@ -33,24 +33,53 @@ func TestBadInputSaysWhatIsRight(t *testing.T) {
 		args []string
 		want string
 	}{
-		"no such verb":                {[]string{"lgo"}, `error: unknown command "lgo" for "kubectl tocsin"`},
-		"no such flag":                {[]string{"log", "--sinc", "1h"}, "error: unknown flag: --sinc\nSee 'kubectl tocsin log --help' for usage."},
-		"a name too many":             {[]string{"log", "outbreak"}, `error: unknown command "outbreak" for "kubectl tocsin log"`},
-		"no such filter":              {[]string{"log", "--filter", "x"}, `Error from server (NotFound): notificationfilters.tocsin.dev "x" not found`},
-		"no such entry":               {[]string{"show", "x"}, `Error from server (NotFound): notifications.tocsin.dev "x" not found`},
-		"no such channel":             {[]string{"test", "x"}, `Error from server (NotFound): notificationchannels.tocsin.dev "x" not found`},
-		"archive and watch":           {[]string{"log", "--archive", "--watch"}, "error: give either --archive or --watch"},
-		"archive of a range":          {[]string{"log", "--archive", "--since", "1h", "--until", "2h"}, "error: the time range ends at"},
-		"archive by a path":           {[]string{"show", "..", "--archive"}, `error: ".." is no name of a notification`},
-		"archive by nothing":          {[]string{"show", "", "--archive"}, `error: "" is no name of a notification`},
-		"a range of nothing":          {[]string{"log", "--since", "2026-11-22T08:00:00Z", "--until", "2d"}, "error: the time range ends at 2026-11-20T12:00:00Z, before it begins"},
-		"a time in words":             {[]string{"log", "--since", "yesterday"}, `error: --since: "yesterday" is neither a length of time such as 24h or 7d nor a time`},
-		"unknown severity":            {[]string{"log", "--severity", "Fatal"}, `error: --severity: "Fatal" is none of Info, Warning, FunctionalFailure, Critical`},
-		"unknown state":               {[]string{"log", "--state", "Sent"}, `error: --state: "Sent" is none of Pending`},
-		"an empty name":               {[]string{"log", "--condition", `""`}, "error: --condition: a name may not be empty"},
-		"unknown format":              {[]string{"log", "-o", "xml"}, `error: unable to match a printer suitable for the output format "xml"`},
+		"no such verb":       {[]string{"lgo"}, `error: unknown command "lgo" for "kubectl tocsin"`},
+		"no such flag":       {[]string{"log", "--sinc", "1h"}, "error: unknown flag: --sinc\nSee 'kubectl tocsin log --help' for usage."},
+		"a name too many":    {[]string{"log", "outbreak"}, `error: unknown command "outbreak" for "kubectl tocsin log"`},
+		"no such filter":     {[]string{"log", "--filter", "x"}, `Error from server (NotFound): notificationfilters.tocsin.dev "x" not found`},
+		"no such entry":      {[]string{"show", "x"}, `Error from server (NotFound): notifications.tocsin.dev "x" not found`},
+		"no such channel":    {[]string{"test", "x"}, `Error from server (NotFound): notificationchannels.tocsin.dev "x" not found`},
+		"archive and watch":  {[]string{"log", "--archive", "--watch"}, "error: give either --archive or --watch"},
+		"archive of a range": {[]string{"log", "--archive", "--since", "1h", "--until", "2h"}, "error: the time range ends at"},
+		"archive by a path":  {[]string{"show", "..", "--archive"}, `error: ".." is no name of a notification`},
+		"archive by nothing": {[]string{"show", "", "--archive"}, `error: "" is no name of a notification`},
+		"a range of nothing": {[]string{"log", "--since", "2026-11-22T08:00:00Z", "--until", "2d"}, "error: the time range ends at 2026-11-20T12:00:00Z, before it begins"},
+		"a time in words":    {[]string{"log", "--since", "yesterday"}, `error: --since: "yesterday" is neither a length of time such as 24h or 7d nor a time`},
+		"unknown severity":   {[]string{"log", "--severity", "Fatal"}, `error: --severity: "Fatal" is none of Info, Warning, FunctionalFailure, Critical`},
+		"unknown state":      {[]string{"log", "--state", "Sent"}, `error: --state: "Sent" is none of Pending`},
+		"an empty name":      {[]string{"log", "--condition", `""`}, "error: --condition: a name may not be empty"},
+		"unknown format": {[]string{"log", "-o", "xml"}, `error: unable to match a printer suitable for the output format "xml", allowed ` +
+			"formats are: custom-columns,custom-columns-file,go-template,go-template-file,json,jsonpath,jsonpath-as-json,jsonpath-file," +
+			"kyaml,name,template,templatefile,wide,yaml\n"},
+		"a format without tables": {[]string{"ack", "x", "--comment", "x", "-o", "wide"}, `output format "wide", allowed formats are: go-template,`},
+		"a format with a tail":    {[]string{"log", "-o", "json=x"}, `suitable for the output format "json=x"`},
+		"no template":             {[]string{"log", "-o", "go-template"}, "error: template format specified but no template given"},
+		"bad template":            {[]string{"log", "-o", "go-template={{.items"}, "error: error parsing template {{.items"},
+		"a template that fails": {[]string{"log", "-o", "go-template={{.kind.x}}"},
+			`error: error executing template "{{.kind.x}}"`},
+		"a path that fails":           {[]string{"log", "-o", "jsonpath={.items[99]}"}, "array index out of bounds"},
+		"no file with a template":     {[]string{"log", "-o", "go-template-file=/nowhere"}, "error: error reading --template /nowhere"},
 		"bad jsonpath":                {[]string{"log", "-o", "jsonpath={.items["}, "error: error parsing jsonpath"},
 		"bad columns":                 {[]string{"log", "-o", "custom-columns=A"}, "expected <header>:<json-path-expr>"},
+		"no columns":                  {[]string{"log", "-o", "custom-columns"}, "no custom columns given"},
+		"columns from nowhere":        {[]string{"log", "-o", "custom-columns-file=/nowhere"}, "error reading template /nowhere"},
+		"a column without a path":     {[]string{"log", "-o", "custom-columns-file=" + write(t, "A B\n.metadata.name\n")}, "number of headers (2)"},
+		"bad selector":                {[]string{"log", "-l", "a in b"}, "error: --selector: unable to parse requirement"},
+		"bad field selector":          {[]string{"events", "--field-selector", "a"}, "error: --field-selector: invalid selector"},
+		"a field the archive has not": {[]string{"log", "--archive", "--field-selector", "spec.x=1"}, "field label not supported: spec.x"},
+		"sorted by no path":           {[]string{"conditions", "--sort-by", "{a"}, `error: --sort-by: unexpected path string "{a"`},
+		"sorted by a bad path":        {[]string{"log", "--sort-by", ".a["}, `error: --sort-by: error parsing ".a["`},
+		"sorted by what is not there": {[]string{"log", "--sort-by", ".spec.x"}, `error: couldn't find any field with path ".spec.x"`},
+		"sorted by a whole object":    {[]string{"channels", "--sort-by", ".spec"}, "error: --sort-by: .spec is neither a text nor a number"},
+		"no such dry run":             {[]string{"ack", "x", "--comment", "x", "--dry-run=maybe"}, "invalid dry-run value (maybe)"},
+		"comments at two places":      {[]string{"ack", "x", "--comment", "x", "--comment-file", "y"}, "[comment comment-file]"},
+		"no file with a comment":      {[]string{"ack", "x", "--comment-file", "/nowhere"}, "error: --comment-file: open /nowhere: no such file"},
+		"an empty comment":            {[]string{"ack", "x", "--comment-file", write(t, " \n")}, "holds no text"},
+		"a comment in no UTF-8":       {[]string{"ack", "x", "--comment-file", write(t, "\xff")}, "is no text in UTF-8"},
+		"a file of 1 MB":              {[]string{"ack", "x", "--comment-file", write(t, strings.Repeat("x", 1<<20))}, "has more than 4096 characters"},
+		"a comment a bit too long": {[]string{"ack", "x", "--comment-file", write(t, strings.Repeat("ä", 4097))},
+			"the comment has 4097 characters; at most 4096 are kept"},
+		"a version in a table":        {[]string{"version", "-o", "wide"}, `--output must be 'yaml' or 'json', not "wide"`},
 		"events of a state":           {[]string{"events", "--filter", "open-critical"}, "error: events have no `acknowledged`"},
 		"no comment":                  {[]string{"ack", "outbreak-2dfojryr7q"}, "error: --comment is needed"},
 		"a blank comment":             {[]string{"ack", "outbreak-2dfojryr7q", "--comment", " "}, "error: --comment is needed"},
@@ -209,6 +238,43 @@ func TestAckOfOneThatDoesNotExistDoesTheOthers(t *testing.T) {
 	}
 }
 
+// TestTheWishForQuietIsTakenBack: it shows at the condition while it lasts.
+func TestTheWishForQuietIsTakenBack(t *testing.T) {
+	t.Parallel()
+	x := newTerminal(t, stock(t)...)
+	c := &v1alpha1.NotificationCondition{}
+	if err := x.client.Get(t.Context(), client.ObjectKey{Namespace: "security", Name: "outbreak"}, c); err != nil {
+		t.Fatal(err)
+	}
+	at := metav1.NewTime(x.Now())
+	c.Status.Dampers = []v1alpha1.DamperStatus{
+		{Key: "a\u202e", Quiet: &v1alpha1.QuietStatus{Since: at}}, {Key: "b", Quiet: &v1alpha1.QuietStatus{Since: at, EndedTime: &at}},
+		{Key: "c", Quiet: &v1alpha1.QuietStatus{Since: at}}, {Quiet: &v1alpha1.QuietStatus{Since: at}}, {Key: "d"},
+		{Key: "e", Quiet: &v1alpha1.QuietStatus{Since: at}},
+	}
+	if err := x.client.Update(t.Context(), c); err != nil {
+		t.Fatal(err)
+	}
+	for _, step := range []struct {
+		args []string
+		code int
+		want string
+	}{
+		{[]string{"conditions"}, 0, "quiet for a� since 2026-11-22T12:00:00Z, quiet for c since 2026-11-22T12:00:00Z, " +
+			"quiet since 2026-11-22T12:00:00Z, and 1 more"},
+		{[]string{"ack", "outbreak-2dfojryr7q", "--quiet-until-cleared=false"}, 1, "is not acknowledged: there is no wish for quiet to take back"},
+		{[]string{"ack", "outbreak-2dfojryr7q", "--comment", "on it", "--quiet-until-cleared"}, 0, "outbreak-2dfojryr7q acknowledged\n"},
+		{[]string{"ack", "outbreak-2dfojryr7q", "--quiet-until-cleared=false", "--dry-run"}, 0, "no longer asks for quiet (server dry run)\n"},
+		{[]string{"ack", "outbreak-2dfojryr7q", "--quiet-until-cleared=false"}, 0, "outbreak-2dfojryr7q no longer asks for quiet\n"},
+		{[]string{"ack", "outbreak-2dfojryr7q", "--quiet-until-cleared=false"}, 0, "was acknowledged already: on it\n"},
+		{[]string{"ack", "--condition", "outbreak", "--quiet-until-cleared=false"}, 1, "--comment is needed"},
+	} {
+		if code := x.run(t, step.args...); code != step.code || !strings.Contains(x.out.String()+x.err.String(), step.want) {
+			t.Errorf("%v: exit code %d, %q, %q, want %q", step.args, code, x.out.String(), x.err.String(), step.want)
+		}
+	}
+}
+
 func TestNamesMayBeGivenAsTheyArePrinted(t *testing.T) {
 	t.Parallel()
 	x := newTerminal(t, stock(t)...)
@@ -280,7 +346,12 @@ func TestCompletionKnowsTheCluster(t *testing.T) {
 		"log --filter ":             "open-critical",
 		"log --condition s":         "server-health",
 		"log --severity F":          "FunctionalFailure",
-		"log -o j":                  "json jsonpath=",
+		"log -o j":                  "json jsonpath= jsonpath-as-json= jsonpath-file=",
+		"log -o go":                 "go-template= go-template-file=",
+		"ack -o c":                  "",
+		"simulate -o n":             "",
+		"ack --dry-run=":            "none server client",
+		"version -o ":               "json yaml",
 		"preview --event traffic":   "traffic-0001",
 	} {
 		parts := strings.Split(line, " ")

@@ -27,7 +27,11 @@ func (v *logVerb) follow(ctx context.Context, a *App, c client.WithWatch, q quer
 		if !filter.Match(n) {
 			return nil
 		}
-		return v.show(a, table, []entry{v.entry(n)}, "", "", true)
+		var found entries
+		if err := v.add(&found, n); err != nil {
+			return err
+		}
+		return v.show(a, table, found.list, "", "", true)
 	}
 	for {
 		next, err := v.watchOnce(ctx, c, q, seen, show)

@@ -24,8 +24,12 @@ type Scene struct {
 	Events []*plan.Event
 	// Since is when the draft is taken to have been created, and Until the time up to which it is followed.
 	Since, Until time.Time
+	// Oldest is when the oldest event that is kept was created; zero if there is none.
+	Oldest time.Time
 	// Computers is the number by which threshold.auto goes.
 	Computers int32
+	// Done, unless it is nil, is told now and then what part of the work is done.
+	Done func(part float64)
 }
 
 // NewScene puts events in order. Without a time to begin, it begins with the first event. It ends now, or with the newest
@@ -38,20 +42,22 @@ func NewScene(events []v1alpha1.SecurityEvent, since, now time.Time) *Scene {
 		if e.CreationTimestamp.After(s.Until) {
 			s.Until = e.CreationTimestamp.Time
 		}
+		if s.Oldest.IsZero() || e.CreationTimestamp.Time.Before(s.Oldest) {
+			s.Oldest = e.CreationTimestamp.Time
+		}
 		s.Events = append(s.Events, plan.NewEvent(e, plan.ParsePosition(e.ResourceVersion)))
-		if e.Spec.Computer != nil {
+		if e.Spec.Computer != nil && e.Spec.Computer.Name != "" {
 			names[strings.ToLower(e.Spec.Computer.Name)] = struct{}{}
 		}
 	}
 	slices.SortStableFunc(s.Events, func(a, b *plan.Event) int { return cmp.Compare(a.Position, b.Position) })
 	s.Computers = int32(min(len(names), 1<<30))
-	if since.IsZero() {
+	switch {
+	case !since.IsZero():
+	case s.Oldest.IsZero():
 		s.Since = s.Until
-		for _, e := range s.Events {
-			if e.Object.CreationTimestamp.Time.Before(s.Since) {
-				s.Since = e.Object.CreationTimestamp.Time
-			}
-		}
+	default:
+		s.Since = s.Oldest
 	}
 	return s
 }
@@ -81,10 +87,11 @@ func (s *Scene) Play(ctx context.Context, draft *v1alpha1.NotificationCondition)
 	}
 	o := &Outcome{Rule: rule}
 	watch := plan.NewWatch(rule)
-	for _, e := range s.Events {
+	for i, e := range s.Events {
 		if err := ctx.Err(); err != nil {
 			return nil, err
 		}
+		s.done(i, len(s.Events))
 		verdict, told := watch.Observe(e)
 		o.Told = append(o.Told, told...)
 		if e.Object.CreationTimestamp.Time.Before(s.Since) {
@@ -109,6 +116,12 @@ func (s *Scene) Play(ctx context.Context, draft *v1alpha1.NotificationCondition)
 	return o, nil
 }
 
+func (s *Scene) done(i, of int) {
+	if s.Done != nil {
+		s.Done(float64(i) / float64(of))
+	}
+}
+
 // Occurrences is how many an event stands for.
 func Occurrences(e *v1alpha1.SecurityEvent) int64 {
 	if e.Spec.Count == nil {
@@ -124,6 +137,8 @@ const Day = 24 * time.Hour
 func (s *Scene) Span() time.Duration { return s.Until.Sub(s.Since) }
 
 // PerDay is how many notifications a day that makes. Less than a day is taken as it is: nobody knows what the rest had been.
-func (s *Scene) PerDay(o *Outcome) float64 {
-	return float64(len(o.Told)) * float64(Day) / float64(max(s.Span(), Day))
+func (s *Scene) PerDay(o *Outcome) float64 { return s.perDay(len(o.Told)) }
+
+func (s *Scene) perDay(told int) float64 {
+	return float64(told) * float64(Day) / float64(max(s.Span(), Day))
 }

@@ -4,6 +4,7 @@ package screen
 
 import (
 	"fmt"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -23,10 +24,14 @@ type Mark struct {
 }
 
 // Chart draws how often something happened over time as bars, and under them where something was told. It is as wide as the
-// screen.
+// screen; on one that is too narrow for it there is none.
 func (s *Screen) Chart(from, to time.Time, happened []Mark, told []time.Time) string {
 	top := int64(0)
 	columns := s.columns()
+	begin, end := stamp(from), stamp(to)
+	if columns < len(begin) {
+		return ""
+	}
 	bars, marks := make([]int64, columns), make([]int, columns)
 	for _, m := range happened {
 		i := bucket(m.At, from, to, columns)
@@ -36,7 +41,7 @@ func (s *Screen) Chart(from, to time.Time, happened []Mark, told []time.Time) st
 	for _, at := range told {
 		marks[bucket(at, from, to, columns)]++
 	}
-	label := fmt.Sprintf("%*d ", axis-1, top)
+	label := fmt.Sprintf("%*s ", axis-1, short(top))
 	var out strings.Builder
 	for row := chartHeight - 1; row >= 0; row-- {
 		out.WriteString(s.Paint(Faint, label+"│"))
@@ -52,12 +57,13 @@ func (s *Screen) Chart(from, to time.Time, happened []Mark, told []time.Time) st
 		out.WriteString(s.Paint(Faint, fmt.Sprintf("%*s ", axis-1, "told")) + " ")
 		out.WriteString(s.Paint(Worst, strings.TrimRight(arrows(marks), " ")) + "\n")
 	}
-	begin, end := stamp(from), stamp(to)
-	out.WriteString(label + " " + begin)
+	indent := label + " "
+	out.WriteString(indent + begin)
 	if room := columns - len(begin) - len(end); room > 0 {
-		out.WriteString(strings.Repeat(" ", room) + end)
+		out.WriteString(strings.Repeat(" ", room) + end + "\n")
+	} else {
+		out.WriteString("\n" + indent + strings.Repeat(" ", columns-len(end)) + end + "\n")
 	}
-	out.WriteString("\n")
 	return out.String()
 }
 
@@ -69,7 +75,19 @@ func (s *Screen) columns() int {
 	if of == 0 {
 		of = DefaultWidth
 	}
-	return min(max(of-axis-2, 20), widest)
+	return min(of-axis-2, widest)
+}
+
+// short is a number in the room that the axis has.
+func short(n int64) string {
+	unit := ""
+	for _, larger := range []string{"k", "M", "G", "T"} {
+		if n < 1_000_000 {
+			break
+		}
+		n, unit = n/1000, larger
+	}
+	return strconv.FormatInt(n, 10) + unit
 }
 
 func bucket(at, from, to time.Time, columns int) int {

@@ -7,7 +7,6 @@ import (
 	"os"
 	"strings"
 	"testing"
-	"time"
 	"unicode/utf8"
 
 	"github.com/tocsin-dev/tocsin/cmd/kubectl-tocsin/internal/screen"
@@ -57,32 +56,6 @@ func TestTheLastColumnIsCutToTheTerminal(t *testing.T) {
 	}
 	if !strings.Contains(out.String(), "…") {
 		t.Errorf("not cut: %s", out.String())
-	}
-}
-
-func TestAChartFitsTheTerminal(t *testing.T) {
-	t.Parallel()
-	from := time.Date(2026, 11, 22, 0, 0, 0, 0, time.UTC)
-	happened := []screen.Mark{{At: from, Count: 1}, {At: from.Add(12 * time.Hour), Count: 1_000_000}, {At: from.Add(24 * time.Hour), Count: 3}}
-	told := []time.Time{from.Add(12 * time.Hour), from.Add(12 * time.Hour), from.Add(24 * time.Hour)}
-	for _, width := range []int{0, 1, 40, 80, 200, 1000} {
-		s := &screen.Screen{Width: width}
-		chart := s.Chart(from, from.Add(24*time.Hour), happened, told)
-		limit := max(width, 80)
-		if width >= 40 {
-			limit = width
-		}
-		for line := range strings.Lines(chart) {
-			if n := utf8.RuneCountInString(strings.TrimSuffix(line, "\n")); n > limit {
-				t.Errorf("width %d: a line of %d columns:\n%s", width, n, chart)
-			}
-		}
-		if !strings.Contains(chart, "▁") || !strings.Contains(chart, "█") || !strings.Contains(chart, "2") || !strings.Contains(chart, "▲") {
-			t.Errorf("width %d: something is not seen:\n%s", width, chart)
-		}
-	}
-	if chart := (&screen.Screen{}).Chart(from, from, nil, nil); !strings.Contains(chart, "2026-11-22 00:00Z") {
-		t.Errorf("nothing at all:\n%s", chart)
 	}
 }
 
