@@ -108,7 +108,7 @@ func TestBadInputIsRefusedWithTheFieldAndWhatIsRight(t *testing.T) {
 		"two members": {email, map[string]any{"spec.exec": map[string]any{"template": map[string]any{}}},
 			[]string{"`exec` must be set when `type` is Exec, and only then"}},
 		"duration in words": {condition, map[string]any{"spec.threshold": map[string]any{"window": "5 minutes"}},
-			[]string{`spec.threshold.window: Invalid value: "5 minutes"`, "must be a duration above zero", "90s, 60m, 1h"}},
+			[]string{"spec.threshold.window: Invalid value", "must be a duration above zero", "90s, 60m, 1h"}},
 		"no duration at all": {email, map[string]any{"spec.email.timeout": "0s"},
 			[]string{"spec.email.timeout", "must be a duration above zero"}},
 		"damper in words": {condition, map[string]any{"spec.damper": map[string]any{"period": "hourly"}},
@@ -125,7 +125,7 @@ func TestBadInputIsRefusedWithTheFieldAndWhatIsRight(t *testing.T) {
 		"subject of two lines": {email, map[string]any{"spec.email.subject": "a\nBcc: b@example.com"},
 			[]string{"spec.email.subject"}},
 		"address that is none": {email, map[string]any{"spec.email.recipients": []any{"soc"}},
-			[]string{`spec.email.recipients[0]: Invalid value: "soc"`, "must be one e-mail address, such as soc@example.com"}},
+			[]string{"spec.email.recipients[0]: Invalid value", "must be one e-mail address, such as soc@example.com"}},
 		"two addresses in one": {email, map[string]any{"spec.email.recipients": []any{"a@example.com;b@example.com"}},
 			[]string{"spec.email.recipients[0]", "must be one e-mail address"}},
 		"address with a header in it": {email, map[string]any{"spec.email.sender": "a@example.com\r\nBcc: b@example.com"},
@@ -239,7 +239,7 @@ func TestWhatIsOnceWrittenStays(t *testing.T) {
 	}{
 		"event":           {event, "spec.title", "other", "an event is a fact"},
 		"notification":    {test, "spec.channelRef.name", "other", "the log tells what was"},
-		"channel":         {email, "spec.type", "SMS", "spec.type: Invalid value: \"SMS\": may not be changed: create another channel"},
+		"channel":         {email, "spec.type", "SMS", "may not be changed: create another channel"},
 		"acknowledgement": {test, "spec.acknowledgement", map[string]any{"comment": "other"}, "may be set once"},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -25,7 +25,7 @@ type Entry struct {
 	state            string
 	acknowledged     bool
 	acknowledgedBy   string
-	// acknowledgedAt is nil where nobody has, or the API server did not write when.
+	// acknowledgedAt is nil where nobody has, or nobody knows when.
 	acknowledgedAt *int64
 	// channels and computers are lists as listed writes them.
 	channels, computers string
@@ -68,9 +68,9 @@ func NewEntry(n *v1alpha1.Notification) (Entry, error) {
 	}
 	if a := n.Spec.Acknowledgement; a != nil {
 		e.acknowledged, e.acknowledgedBy = true, clean(a.By)
-		if a.Time != nil {
-			at := a.Time.Unix()
-			e.acknowledgedAt = &at
+		if at := cmp.Or(a.Time, n.Status.AcknowledgedTime); at != nil {
+			seconds := at.Unix()
+			e.acknowledgedAt = &seconds
 		}
 	}
 	return e, nil

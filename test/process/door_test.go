@@ -246,6 +246,26 @@ func TestATemplateWithManyNames(t *testing.T) {
 	allowed(t, "nine of each, with the right to all", func(ctx context.Context) error {
 		return strong.Create(ctx, names(nine), client.DryRunAll)
 	})
+	for resource, kind := range map[string]string{"secrets": "Secret", "configmaps": "ConfigMap"} {
+		t.Run(resource, func(t *testing.T) { // whatever its place, each is asked about
+			ns := k8s.Namespace(t)
+			user := as(t, "some", ns, "tocsin-editor")
+			grant(t, ns, "some", "create", "jobs.batch")
+			grant(t, ns, "some", "impersonate", "serviceaccounts", "robot")
+			grant(t, ns, "some", "get", "secrets", nine...)
+			grant(t, ns, "some", "get", "configmaps", nine...)
+			grant(t, ns, "some", "get", map[string]string{"secrets": "configmaps", "configmaps": "secrets"}[resource], "foreign")
+			for i := range eight {
+				one := slices.Clone(eight)
+				one[i] = "foreign"
+				c := names(one)
+				c.Namespace = ns
+				forbidden(t, fmt.Sprintf("one at place %d", i), "names the "+kind+" foreign, which you may not read", func(ctx context.Context) error {
+					return user.Create(ctx, c.DeepCopy(), client.DryRunAll)
+				})
+			}
+		})
+	}
 }
 
 // secured are the Secrets and ConfigMaps that a mail channel can name.

@@ -17,9 +17,12 @@ import (
 	"testing"
 	"time"
 
+	admissionregistrationv1 "k8s.io/api/admissionregistration/v1"
 	coordinationv1 "k8s.io/api/coordination/v1"
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/client-go/tools/clientcmd"
 	"k8s.io/utils/ptr"
 
@@ -69,9 +72,36 @@ func apply(c *cluster.Cluster, folder string) error {
 	return nil
 }
 
-// install applies config/default, and writes a kubeconfig that acts as the manager's service account.
+// older says that the API server is one of Kubernetes before 1.36: it writes neither who makes a condition nor who
+// acknowledges a notification.
+var older bool
+
+// before136 writes an overlay of config/default for such servers.
+func before136(folder string) error {
+	root, err := filepath.Rel(folder, cluster.Root())
+	if err != nil {
+		return err
+	}
+	return os.WriteFile(filepath.Join(folder, "kustomization.yaml"), fmt.Appendf(nil,
+		"resources: [%[1]s/config/default]\ncomponents: [%[1]s/config/components/before-1.36]\n", root), 0o600)
+}
+
+// install applies config/default as the server takes it, and writes a kubeconfig that acts as the manager's service account.
 func install(c *cluster.Cluster) error {
-	if err := apply(c, "config/default"); err != nil {
+	_, err := c.Client.RESTMapper().RESTMapping(schema.GroupKind{
+		Group: admissionregistrationv1.GroupName, Kind: "MutatingAdmissionPolicy",
+	}, "v1")
+	if older = meta.IsNoMatchError(err); err != nil && !older {
+		return fmt.Errorf("asking what the API server knows: %w", err)
+	}
+	folder := "config/default"
+	if older {
+		folder = filepath.Dir(kubeconfig)
+		if err := before136(folder); err != nil {
+			return err
+		}
+	}
+	if err := apply(c, folder); err != nil {
 		return err
 	}
 	config, err := clientcmd.Load(c.Kubeconfig)

@@ -206,7 +206,7 @@ func TestAcknowledgerMayAcknowledgeAndChangeNothingElse(t *testing.T) {
 		if err := acknowledger.Get(ctx, client.ObjectKeyFromObject(n), n); err != nil {
 			return err
 		}
-		n.Spec.Acknowledgement = &v1alpha1.Acknowledgement{Comment: "seen"}
+		n.Spec.Acknowledgement = &v1alpha1.Acknowledgement{Comment: "seen", By: given("acknowledger")}
 		return acknowledger.Update(ctx, n)
 	})
 }

@@ -4,6 +4,7 @@ package cli
 
 import (
 	"cmp"
+	"cmp"
 	"fmt"
 	"strconv"
 	"strings"
@@ -94,8 +95,8 @@ func (s *story) head(n *v1alpha1.Notification, now time.Time) {
 func acknowledged(n *v1alpha1.Notification) string {
 	k := n.Spec.Acknowledgement
 	who := around("by ", screen.Line(k.By), "")
-	if k.Time != nil {
-		who += around(" at ", utc(k.Time.Time), "")
+	if at := cmp.Or(k.Time, n.Status.AcknowledgedTime); at != nil {
+		who += around(" at ", utc(at.Time), "")
 	}
 	text := strings.TrimSpace(who) + around(": ", screen.Line(k.Comment), "")
 	if k.QuietUntilCleared {
