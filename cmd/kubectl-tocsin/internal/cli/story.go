@@ -4,7 +4,6 @@ package cli
 
 import (
 	"cmp"
-	"cmp"
 	"fmt"
 	"strconv"
 	"strings"
