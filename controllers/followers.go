@@ -164,13 +164,23 @@ func (e *Evaluator) rest(key types.NamespacedName) {
 
 // Heed takes notice that a notification was acknowledged, perhaps with the wish for quiet, or that this was taken back.
 func (e *Evaluator) Heed(n *v1alpha1.Notification) {
-	if n.Spec.Condition == nil || n.Spec.Acknowledgement == nil {
+	if n.Spec.Acknowledgement != nil {
+		e.about(n, (*plan.Watch).Heed)
+	}
+}
+
+// Forget takes notice that a notification is gone from the log, and its wish for quiet with it.
+func (e *Evaluator) Forget(n *v1alpha1.Notification) { e.about(n, (*plan.Watch).Forget) }
+
+// about has the condition of a notification take notice of it, and tells of what comes of that.
+func (e *Evaluator) about(n *v1alpha1.Notification, notice func(*plan.Watch, *v1alpha1.Notification) bool) {
+	if n.Spec.Condition == nil {
 		return
 	}
 	key := types.NamespacedName{Namespace: n.Namespace, Name: n.Spec.Condition.Name}
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	if f := e.watches[key]; f != nil && f.watch.Heed(n) {
+	if f := e.watches[key]; f != nil && notice(f.watch, n) {
 		e.tell(key)
 	}
 }

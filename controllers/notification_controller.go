@@ -322,7 +322,6 @@ func (r *DeliveryReconciler) record(ctx context.Context, n *v1alpha1.Notificatio
 	if err := r.Status().Update(ctx, n); err != nil {
 		return fmt.Errorf("writing the notification's status: %w", err)
 	}
-	r.evaluator.Heed(n)
 	return nil
 }
 
@@ -337,7 +336,7 @@ func (r *DeliveryReconciler) setupWithManager(mgr ctrl.Manager) error {
 	}
 	return builder.TypedControllerManagedBy[deliveryRequest](mgr).
 		Named("delivery").
-		Watches(&v1alpha1.Notification{}, handler.TypedEnqueueRequestsFromMapFunc(deliveriesOf)).
+		Watches(&v1alpha1.Notification{}, heeding{handler.TypedEnqueueRequestsFromMapFunc(deliveriesOf), r.evaluator}).
 		Watches(&v1alpha1.NotificationChannel{}, handler.TypedEnqueueRequestsFromMapFunc(r.waitingFor)).
 		Watches(&v1alpha1.NotificationCondition{}, handler.TypedEnqueueRequestsFromMapFunc(entriesOf)).
 		WatchesRawSource(source.TypedFunc[deliveryRequest](r.exec.jobs.start)).

@@ -310,7 +310,7 @@ type NotificationStatus struct {
 	// acknowledged says whether somebody has acknowledged the notification.
 	// +optional
 	// +kubebuilder:default:=false
-	Acknowledged bool `json:"acknowledged,omitempty"`
+	Acknowledged bool `json:"acknowledged"`
 	// acknowledgedTime is when that was: spec.acknowledgement.time, or when Tocsin first saw it where the API server did not
 	// write that.
 	// +optional
@@ -366,6 +366,7 @@ const (
 // +kubebuilder:printcolumn:name="Message",type=string,JSONPath=`.status.conditions[?(@.type=="Succeeded")].message`,priority=1
 // +kubebuilder:printcolumn:name="Age",type=date,JSONPath=`.metadata.creationTimestamp`
 // +kubebuilder:selectablefield:JSONPath=`.spec.type`
+// +kubebuilder:selectablefield:JSONPath=`.spec.channelRef.name`
 // +kubebuilder:selectablefield:JSONPath=`.spec.condition.name`
 // +kubebuilder:selectablefield:JSONPath=`.spec.severity`
 // +kubebuilder:selectablefield:JSONPath=`.spec.creator`

@@ -178,11 +178,11 @@ type DamperStatus struct {
 	// last fired.
 	// +optional
 	ClearedTime *metav1.Time `json:"clearedTime,omitempty"`
-	// quiet is that somebody who acknowledged a notification asked to hear no more until it is over. Unset if nobody has, and
-	// once the condition has cleared.
+	// quiet is that somebody who acknowledged a notification asked to hear no more until it is over. Unset if nobody has, once the
+	// condition has cleared or the threshold was reached anew, and when it was taken back.
 	// +optional
 	Quiet *QuietStatus `json:"quiet,omitempty"`
-	// highestSeverity is that of what has arrived since it last fired; unset if nothing has.
+	// highestSeverity is that of what has arrived since it last fired; unset if nothing has, and once the condition has cleared.
 	// +optional
 	HighestSeverity Severity `json:"highestSeverity,omitempty"`
 	// held is the number of occurrences held since the last notification.
@@ -196,13 +196,21 @@ type DamperStatus struct {
 
 // QuietStatus is since when all that arrives is held, as somebody wished who acknowledged a notification.
 type QuietStatus struct {
+	// notification with which it was asked for.
+	// +required
+	// +kubebuilder:validation:MaxLength=253
+	Notification string `json:"notification"`
+	// by is who asked.
+	// +optional
+	// +kubebuilder:validation:MaxLength=256
+	By string `json:"by,omitempty"`
 	// since is when it was acknowledged.
 	// +required
 	Since metav1.Time `json:"since"`
-	// severity is the highest that was told by then: anything more severe ends the quiet.
+	// severity of the notification: anything more severe ends the quiet.
 	// +required
 	Severity Severity `json:"severity"`
-	// nextCheckTime is when the quiet ends, unless the threshold is still reached then. Unset once it has ended.
+	// nextCheckTime is when the quiet ends at the latest, unless the threshold is still reached then. Unset once it has ended.
 	// +optional
 	NextCheckTime *metav1.Time `json:"nextCheckTime,omitempty"`
 	// endedTime is when it ended. Unset while it lasts.

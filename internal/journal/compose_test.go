@@ -406,6 +406,29 @@ func TestSame(t *testing.T) {
 	}
 }
 
+// TestSameDigest: digests are the same when they are of one channel and interval, whatever they are called and count.
+func TestSameDigest(t *testing.T) {
+	t.Parallel()
+	digest := func(channel string, since time.Time, suppressed int64) *v1alpha1.Notification {
+		of := &v1alpha1.NotificationChannel{ObjectMeta: metav1.ObjectMeta{Name: channel}}
+		return journal.Digest(of, &v1alpha1.Digest{Since: metav1.NewTime(since), Suppressed: suppressed}, nil, nil)
+	}
+	mine := digest("mail", t0, 7)
+	for name, tc := range map[string]struct {
+		other *v1alpha1.Notification
+		want  bool
+	}{
+		"the same":         {digest("mail", t0.In(time.FixedZone("", 3600)), 8), true},
+		"another channel":  {digest("sms", t0, 7), false},
+		"another interval": {digest("mail", t0.Add(time.Second), 7), false},
+		"a test":           {&v1alpha1.Notification{}, false},
+	} {
+		if journal.Same(mine, tc.other) != tc.want || journal.Same(tc.other, mine) != tc.want {
+			t.Errorf("%s: want %t, both ways", name, tc.want)
+		}
+	}
+}
+
 // TestBlank: enough to ask whether it is there.
 func TestBlank(t *testing.T) {
 	t.Parallel()

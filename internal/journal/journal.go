@@ -10,6 +10,7 @@ import (
 	"encoding/base32"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -18,6 +19,7 @@ import (
 	"k8s.io/apimachinery/pkg/util/validation"
 
 	"github.com/tocsin-dev/tocsin/api/v1alpha1"
+	"github.com/tocsin-dev/tocsin/internal/legible"
 	"github.com/tocsin-dev/tocsin/internal/message"
 	"github.com/tocsin-dev/tocsin/internal/placeholder"
 	"github.com/tocsin-dev/tocsin/internal/plan"
@@ -103,7 +105,7 @@ func Digest(channel *v1alpha1.NotificationChannel, digest *v1alpha1.Digest, reci
 	n := &v1alpha1.Notification{
 		ObjectMeta: metav1.ObjectMeta{
 			Namespace: channel.Namespace,
-			Name:      Name(channel.Name+"-digest", channel.UID, "", digest.Since.Unix()),
+			Name:      DigestName(channel, digest, 0),
 		},
 		Spec: v1alpha1.NotificationSpec{Type: v1alpha1.NotificationTypeDigest, Digest: digest},
 	}
@@ -122,6 +124,16 @@ func Digest(channel *v1alpha1.NotificationChannel, digest *v1alpha1.Digest, reci
 	return n
 }
 
+// DigestName computes a digest's name. Where a notification of another kind has it, which users can bring about, the next number
+// gives another.
+func DigestName(channel *v1alpha1.NotificationChannel, digest *v1alpha1.Digest, number int) string {
+	key := ""
+	if number > 0 {
+		key = strconv.Itoa(number)
+	}
+	return Name(channel.Name+"-digest", channel.UID, key, digest.Since.Unix())
+}
+
 // Blank is the Notification of a firing without its content: namespace and name.
 func Blank(f plan.Firing) *v1alpha1.Notification {
 	condition := f.Rule.Condition
@@ -131,8 +143,12 @@ func Blank(f plan.Firing) *v1alpha1.Notification {
 	}}
 }
 
-// Same says whether two Notifications of one name are the same decision.
+// Same says whether two Notifications of one name are the same decision. Digests of one channel and interval are, whatever
+// they are called.
 func Same(a, b *v1alpha1.Notification) bool {
+	if s, t := a.Spec.Digest, b.Spec.Digest; s != nil && t != nil && len(a.Spec.Deliveries) > 0 && len(b.Spec.Deliveries) > 0 {
+		return s.Since.Equal(&t.Since) && a.Spec.Deliveries[0].Channel == b.Spec.Deliveries[0].Channel
+	}
 	x, y := a.Spec.Trigger, b.Spec.Trigger
 	return x != nil && y != nil && x.Reason == y.Reason && x.UpTo == y.UpTo && x.Time.Equal(&y.Time)
 }
@@ -243,7 +259,7 @@ func triggerOf(f plan.Firing) *v1alpha1.Trigger {
 	}
 	if f.Event != nil {
 		t.Event = &v1alpha1.EventSnapshot{
-			SecurityEventSpec: *f.Event.Spec.DeepCopy(),
+			SecurityEventSpec: legible.Event(&f.Event.Spec),
 			Namespace:         f.Event.Namespace, Name: f.Event.Name, UID: f.Event.UID,
 		}
 		if t.Event.Time == nil {

@@ -65,7 +65,7 @@ func (w *Watch) elapse(key string, m *memory, due time.Time) (Firing, bool) {
 
 // clear notes that all has been quiet for a window, and tells so where that is asked for.
 func (w *Watch) clear(key string, m *memory, due time.Time) (Firing, bool) {
-	m.cleared, m.quiet, m.highest = due, quiet{}, 0
+	m.clear(due)
 	if !w.rule.Condition.Spec.NotifyWhenCleared {
 		return Firing{}, false
 	}
@@ -115,7 +115,7 @@ func (w *Watch) settle(now time.Time) {
 		case !m.Until.IsZero():
 			m.Until = time.Time{}
 		default:
-			m.cleared, m.quiet, m.highest = due, quiet{}, 0
+			m.clear(due)
 		}
 		w.schedule(d.key, m)
 	}
@@ -124,7 +124,7 @@ func (w *Watch) settle(now time.Time) {
 	}
 }
 
-// asOf looks at the windows that a damper speaks for and returns the fullest, with the latest event in it.
+// asOf looks at the windows that a damper speaks for and returns the most severe, of equals the fullest, with the latest event in it.
 func (w *Watch) asOf(key string, m *memory, now time.Time) (best window.Summary, event *v1alpha1.SecurityEvent, reached bool) {
 	for _, t := range w.concerned(key, now) {
 		if s, ok := t.AsOf(now); ok && (!reached || fuller(s, best)) {
@@ -163,8 +163,12 @@ func (w *Watch) concerned(key string, now time.Time) []*tally {
 	return alone
 }
 
-// fuller orders summaries of different windows, so that the same one is told whatever order they are looked at.
+// fuller orders summaries of different windows, the most severe first, so that the same one is told whatever order they are
+// looked at.
 func fuller(a, b window.Summary) bool {
+	if a.Severity != b.Severity {
+		return a.Severity > b.Severity
+	}
 	if a.Occurrences != b.Occurrences {
 		return a.Occurrences > b.Occurrences
 	}

@@ -32,13 +32,20 @@ type memory struct {
 	cleared time.Time
 	// run is the notification that began what the latest one goes on with: that one itself, or one that it repeats.
 	run int64
-	// told is the highest severity of the run, highest that of what has arrived since it last fired; 0 if nothing has.
-	told, highest int
-	quiet         quiet
+	// highest is the highest severity of what has arrived since it last fired; 0 if nothing has.
+	highest int
+	// wishes for quiet since the run began, by notification, and what became of them.
+	wishes map[string]wish
+	quiet  quiet
 	// due is when it has to be looked at next.
 	due time.Time
 	// adopted says that the log alone tells of it: what it has held since then is counted again.
 	adopted bool
+}
+
+// clear is that all was quiet for a window.
+func (m *memory) clear(due time.Time) {
+	m.cleared, m.highest, m.wishes, m.quiet = due, 0, nil, quiet{}
 }
 
 func (m *memory) note(event *Event) {

@@ -10,6 +10,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/tocsin-dev/tocsin/api/v1alpha1"
+	"github.com/tocsin-dev/tocsin/internal/legible"
 )
 
 // maxFailure is how long the text of an expression's error gets in the status, in characters.
@@ -71,7 +72,7 @@ func (w *Watch) describeFailures() *v1alpha1.ExpressionErrors {
 	if w.failures.count == 0 {
 		return nil
 	}
-	message := []rune(w.failures.message)
+	message := []rune(legible.Text(w.failures.message))
 	return &v1alpha1.ExpressionErrors{
 		Count: w.failures.count, LastTime: metav1.NewTime(w.failures.last),
 		Namespace: w.failures.namespace, Event: w.failures.event,

@@ -38,11 +38,12 @@ type randomStory struct {
 	random *rand.Rand
 }
 
-// hush is that somebody acknowledges the latest notifications of all keys up to the given one, and asks for quiet; at 0
-// nobody does.
+// hush is that somebody acknowledges the latest notifications of all keys up to the given one, and asks for quiet, or takes all
+// such wishes back; at 0 nobody does.
 type hush struct {
 	at   time.Duration
 	upTo string
+	back bool
 }
 
 func pick[T any](r *rand.Rand, from ...T) T { return from[r.IntN(len(from))] }
@@ -109,8 +110,8 @@ func (s *randomStory) setHushes(r *rand.Rand) {
 	s.hushes = make([]hush, len(s.events))
 	var last time.Duration
 	for i, e := range s.events {
-		if e.arrives > last && r.IntN(4) == 0 {
-			s.hushes[i] = hush{at: pick(r, last+time.Second, e.arrives), upTo: pick(r, "", "a", "zz")}
+		if e.arrives > last && r.IntN(3) == 0 {
+			s.hushes[i] = hush{at: pick(r, last+time.Second, e.arrives), upTo: pick(r, "", "a", "zz"), back: r.IntN(3) == 0}
 		}
 		last = max(last, e.arrives)
 	}
@@ -143,7 +144,8 @@ func (s *randomStory) dump() []string {
 	var lines []string
 	for i, e := range s.events {
 		if s.hushes != nil && s.hushes[i].at > 0 {
-			lines = append(lines, fmt.Sprintf("     %s quiet is asked for, up to key %q", clock(s.hushes[i].at), s.hushes[i].upTo))
+			what := map[bool]string{false: "asked for", true: "taken back"}[s.hushes[i].back]
+			lines = append(lines, fmt.Sprintf("     %s quiet is %s, up to key %q", clock(s.hushes[i].at), what, s.hushes[i].upTo))
 		}
 		lines = append(lines, fmt.Sprintf("%4d %s %s", i+1, clock(e.arrives), sentence(e)))
 	}

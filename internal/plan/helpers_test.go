@@ -211,6 +211,15 @@ func stored[T any](tb testing.TB, object *T) *T {
 // acknowledge has somebody ask for quiet in the log: in the latest notification of each key up to the given one. The Watch is
 // told, if there is one.
 func acknowledge(log []v1alpha1.Notification, h hush, w *plan.Watch) {
+	if h.back {
+		for i := range log {
+			if a := log[i].Spec.Acknowledgement; a != nil && a.QuietUntilCleared && log[i].Spec.Trigger.Key <= h.upTo {
+				a.QuietUntilCleared = false
+				w.Heed(&log[i])
+			}
+		}
+		return
+	}
 	latest := map[string]*v1alpha1.Notification{}
 	for i, n := range log {
 		x := n.Spec.Trigger
@@ -222,7 +231,7 @@ func acknowledge(log []v1alpha1.Notification, h hush, w *plan.Watch) {
 	for _, n := range latest {
 		if n.Spec.Acknowledgement == nil {
 			n.Spec.Acknowledgement = &v1alpha1.Acknowledgement{
-				Comment: "seen", Time: pointer(metav1.NewTime(since(h.at))), QuietUntilCleared: true,
+				Comment: "seen", By: "carol", Time: pointer(metav1.NewTime(since(h.at))), QuietUntilCleared: true,
 			}
 			w.Heed(n)
 		}

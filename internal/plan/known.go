@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/tocsin-dev/tocsin/api/v1alpha1"
+	"github.com/tocsin-dev/tocsin/internal/legible"
 	"github.com/tocsin-dev/tocsin/internal/match"
 	"github.com/tocsin-dev/tocsin/internal/window"
 )
@@ -44,7 +45,7 @@ func (k *known) add(risk string) {
 // preclude remembers a risk that was there before the condition was created: it is not new.
 func (w *Watch) preclude(event *Event, verdict match.Verdict) {
 	if verdict == match.Matched && event.Position > w.decided {
-		w.known.add(strings.ToLower(event.Object.Spec.Risk.Name))
+		w.known.add(strings.ToLower(legible.Text(event.Object.Spec.Risk.Name)))
 	}
 }
 

@@ -30,7 +30,7 @@ type model struct {
 	matched, held int64
 	// hushed is what was held for the sake of quiet alone. stayed and fell are how often a look let quiet go on and end;
 	// roused is how often something more severe ended it.
-	hushed, stayed, fell, roused int64
+	hushed, stayed, fell, roused, rescinded int64
 	// evaluated and fired are the times of the latest event and notification; never if there was none.
 	evaluated, fired int64
 }
@@ -47,10 +47,11 @@ type occurrence struct {
 // quiet, or that has ended. asked is the latest notification with which somebody has.
 type modelDamper struct {
 	sequence, fired, until, held, last, quiet int64
-	// hush is since when all is held, check when to look next whether that goes on, ended when it last ended.
-	hush, check, ended, asked int64
-	// told is the highest severity since the threshold was reached, highest that since it last fired, known that with which
-	// quiet was asked for.
+	// hush is since when all is held, silent since when the latest quiet held all, check when to look next whether that goes on,
+	// ended when it last ended.
+	hush, silent, check, ended, asked int64
+	// told is the severity of the latest notification, highest that since it last fired, known that of the notification with
+	// which quiet was asked for.
 	told, highest, known int
 }
 
@@ -62,7 +63,7 @@ const never = -1
 // decision is what model and engine must agree on.
 type decision struct {
 	At, Sequence, Held, Occurrences, LastFired int64
-	Computers                                  int
+	Computers, Severity                        int
 	Reason                                     v1alpha1.TriggerReason
 	Key                                        string
 }
@@ -123,18 +124,21 @@ func (m *model) observe(s sighting) {
 	key := m.key(e)
 	d := m.dampers[key]
 	if d == nil {
-		d = &modelDamper{until: never, quiet: never, hush: never}
+		d = &modelDamper{until: never, quiet: never, hush: never, silent: never}
 		m.dampers[key] = d
 	}
 	d.last = max(d.last, arrival)
+	roused := false
 	if d.highest = max(d.highest, e.severity); d.hush != never && d.highest > d.known {
-		if d.hushed(now) {
+		if roused = d.hushed(now); roused {
 			d.ended = now
 			m.roused++
+		} else {
+			d.silent = never
 		}
 		d.hush = never
 	}
-	told := m.told(d, e, now)
+	told := !roused && m.told(d, e, now)
 	m.events = append(m.events, e)
 	if now < d.until || d.hushed(now) {
 		m.hold(d, e.n)
@@ -169,6 +173,7 @@ func (m *model) discover(e occurrence, now int64) {
 		m.known[e.risk], m.fired = true, now
 		m.log = append(m.log, decision{
 			At: now, Reason: v1alpha1.TriggerThresholdReached, Key: e.risk, Sequence: 1, Occurrences: total(in), Computers: len(computers(in)),
+			Severity: severest(in),
 		})
 	}
 }
@@ -222,9 +227,20 @@ func (m *model) ask(h hush) {
 		if d.highest > d.told {
 			continue
 		}
-		d.hush, d.known, d.check = at, d.told, at+m.pause()
+		d.hush, d.silent, d.known, d.check = at, at, d.told, at+m.pause()
 		if d.until >= at {
 			d.check = d.until
+		}
+	}
+}
+
+// rouse is that all wishes up to a key are taken back.
+func (m *model) rouse(h hush) {
+	m.advance(millis(h.at - time.Second))
+	for key, d := range m.dampers {
+		if d.hush != never && key <= h.upTo {
+			d.hush, d.silent = never, never
+			m.rescinded++
 		}
 	}
 }
@@ -261,7 +277,7 @@ func (m *model) next() (first string, at int64) {
 }
 
 func (m *model) clear(key string, d *modelDamper, now int64) {
-	d.quiet, d.hush = now, never
+	d.quiet, d.hush, d.silent = now, never, never
 	if !m.cleared {
 		return
 	}
@@ -279,7 +295,8 @@ func (m *model) stillReached(key string, end int64) (best []occurrence) {
 		if m.measure(in) < m.count || m.shared() && !on(in, key) {
 			continue
 		}
-		if best == nil || total(in) > total(best) || total(in) == total(best) && latestOf(in) > latestOf(best) {
+		if best == nil || cmp.Or(cmp.Compare(severest(in), severest(best)), cmp.Compare(total(in), total(best)),
+			cmp.Compare(latestOf(in), latestOf(best))) > 0 {
 			best = in
 		}
 	}
@@ -290,12 +307,13 @@ func (m *model) fire(key string, d *modelDamper, reason v1alpha1.TriggerReason, 
 	d.sequence++
 	m.log = append(m.log, decision{
 		At: now, Reason: reason, Key: key, Sequence: d.sequence, Held: d.held, Occurrences: total(in), Computers: len(computers(in)),
+		Severity: severest(in),
 	})
 	d.fired, d.held, d.until, d.quiet = now, 0, never, never
 	if reason == v1alpha1.TriggerThresholdReached {
-		d.hush, d.ended, d.told = never, 0, 0
+		d.hush, d.silent, d.ended = never, never, 0
 	}
-	d.told, d.highest = max(d.told, severest(in)), 0
+	d.told, d.highest = severest(in), 0
 	m.fired = now
 	if m.period > 0 {
 		d.until = now + m.period
@@ -316,6 +334,9 @@ func (m *model) told(d *modelDamper, e occurrence, now int64) bool {
 	}
 	from, to := m.fullestAround(m.group(e), e.at, now)
 	in := m.within(m.group(e), from, to)
+	if d.silent != never && d.hush == never && to >= d.silent && to <= d.ended && d.fired <= d.ended {
+		return false // nobody was told then
+	}
 	return m.measure(in) >= m.count && (!m.shared() || on(in, e.computer))
 }
 

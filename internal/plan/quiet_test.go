@@ -98,7 +98,7 @@ func TestQuiet(t *testing.T) {
 			lived.Heed(n)
 			inherited := plan.NewWatch(compiled(t, r.condition()))
 			inherited.Inherit(lived, 0)
-			listed := restore(t, compiled(t, r.condition()), describe(lived), nil)
+			listed := restore(t, compiled(t, r.condition()), describe(lived), log)
 			next := plan.Position(len(tc.before) + 1)
 			end := tc.at + 61*m
 			if len(tc.after) > 0 {
@@ -156,6 +156,89 @@ func TestQuietIsTakenBack(t *testing.T) {
 		check(t, how, tell(w.Advance(since(61*m))), []told{
 			{At: "1h0m0s", Reason: "StillReached", Sequence: 2, Held: 3, Occurrences: 3, Event: "event-2"},
 		})
+	}
+}
+
+// TestSeveralWishes: each stands for itself, live and after a restart.
+func TestSeveralWishes(t *testing.T) {
+	t.Parallel()
+	w := watch(t, rule{3, "10m", anyComputer, "1h", perCondition})
+	burst := func(at time.Duration) sighting { return sighting{arrives: at, count: 3} }
+	log := write(nil, observe(w, 1, burst(0), burst(55*m), sighting{arrives: 61 * m})...)
+	first, second := &log[0], &log[1]
+	acknowledged := func(n *v1alpha1.Notification, at time.Duration, wish bool) {
+		n.Spec.Acknowledgement = &v1alpha1.Acknowledgement{Comment: "seen", By: "carol", Time: ending(at), QuietUntilCleared: wish}
+		w.Heed(n)
+	}
+	holds := func(what string, want *v1alpha1.QuietStatus) {
+		t.Helper()
+		lived := describe(w)
+		check(t, what, lived.Dampers[0].Quiet, want)
+		for how, status := range map[string]*v1alpha1.NotificationConditionStatus{"restarted": lived, "from the log alone": {}} {
+			again := restore(t, w.Rule(), status, log)
+			check(t, what+", "+how, stored(t, describe(again)).Dampers[0].Quiet, want)
+		}
+	}
+	acknowledged(first, 65*m, true)
+	acknowledged(second, 65*m, false)
+	asked := &v1alpha1.QuietStatus{
+		Notification: first.Name, By: "carol", Since: moment(65 * m), Severity: "Warning", NextCheckTime: ending(2 * h),
+	}
+	holds("somebody merely acknowledges another in the same second", asked)
+	second.Spec.Acknowledgement = nil
+	acknowledged(second, 66*m, true)
+	holds("somebody else asks, too", asked)
+	first.Spec.Acknowledgement.QuietUntilCleared = false
+	w.Heed(first)
+	holds("one is taken back", &v1alpha1.QuietStatus{
+		Notification: second.Name, By: "carol", Since: moment(66 * m), Severity: "Warning", NextCheckTime: ending(2 * h),
+	})
+	log = log[:1]
+	if !w.Forget(second) || w.Forget(second) {
+		t.Error("to forget it does something once")
+	}
+	holds("the other is gone from the log", nil)
+}
+
+// TestWhatQuietHeldWasNotTold: an event that is reported late counts together with what nobody was told of.
+func TestWhatQuietHeldWasNotTold(t *testing.T) {
+	t.Parallel()
+	held := []sighting{{arrives: 59 * m, count: 3}, {arrives: 66 * m}, {arrives: 75 * m, count: 3}, {arrives: 84 * m}}
+	for name, tc := range map[string]struct {
+		after []sighting
+		want  string
+	}{
+		"more severe, and it ends the quiet": {
+			[]sighting{{arrives: 90 * m, happened: pointer(76 * m), severity: "Critical"}}, "1h30m0s",
+		},
+		"after the quiet has ended": {
+			[]sighting{{arrives: 90 * m, happened: pointer(30 * m), severity: "Critical"}, {arrives: 91 * m, happened: pointer(76 * m)}}, "1h31m0s",
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := watch(t, rule{3, "10m", anyComputer, "1h", perCondition})
+			_, n := asked(write(nil, observe(w, 1, sighting{count: 3})...), 1, 5*m)
+			w.Heed(n)
+			observe(w, 2, held...)
+			got := tell(observe(w, 6, tc.after...))
+			if len(got) != 1 || got[0].At != tc.want || got[0].Reason != v1alpha1.TriggerThresholdReached {
+				t.Errorf("told is %+v", got)
+			}
+		})
+	}
+}
+
+// TestTheMostSevereIsTold: of several computers on which the threshold is still reached.
+func TestTheMostSevereIsTold(t *testing.T) {
+	t.Parallel()
+	w := watch(t, rule{3, "10m", single, "1h", perCondition})
+	firings := observe(w, 1, sighting{computer: "a", count: 3, severity: "Info"},
+		sighting{arrives: 55 * m, computer: "b", count: 3, severity: "Critical"},
+		sighting{arrives: 56 * m, computer: "a", count: 5, severity: "Info"})
+	firings = append(firings, w.Advance(since(61*m))...)
+	if n := write(nil, firings...)[1]; n.Spec.Severity != v1alpha1.SeverityCritical || n.Spec.Trigger.ComputerNames[0] != "b" {
+		t.Errorf("told is %s on %v", n.Spec.Severity, n.Spec.Trigger.ComputerNames)
 	}
 }
 

@@ -40,6 +40,9 @@ func (l *life) live(n, upTo int) {
 		if hush := l.story.hushes[i]; hush.at > 0 {
 			l.log = write(l.log, l.watch.Advance(since(hush.at-time.Second))...)
 			acknowledge(l.log, hush, l.watch)
+			if hush.back { // the log does not tell for how long there was quiet, the status does
+				l.statuses = []*v1alpha1.NotificationConditionStatus{describe(l.watch)}
+			}
 		}
 		for _, timer := range l.story.timers[i] {
 			l.log = write(l.log, l.watch.Advance(since(timer))...)

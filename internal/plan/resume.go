@@ -47,9 +47,7 @@ func (w *Watch) Resume(status *v1alpha1.NotificationConditionStatus, log []v1alp
 	for _, n := range own {
 		w.Adopt(n)
 	}
-	for _, n := range own {
-		w.Heed(n)
-	}
+	w.resumeQuiet(own)
 }
 
 // inOrder returns the notifications of this condition, each damper's in the order in which they were decided, and the first
@@ -81,12 +79,12 @@ func (w *Watch) Adopt(n *v1alpha1.Notification) {
 		return
 	}
 	before := w.dampers.get(trigger.Key)
-	run, told := before.run, max(before.told, n.Spec.Severity.Number())
+	run := before.run
 	if trigger.Reason != v1alpha1.TriggerStillReached || run == 0 {
-		run, told = trigger.Sequence, n.Spec.Severity.Number()
+		run = trigger.Sequence
 	}
 	if trigger.Sequence <= before.Sequence {
-		before.run, before.told = run, told
+		before.run = run
 		return
 	}
 	listed := before.Sequence > 0 && !before.adopted
@@ -99,9 +97,8 @@ func (w *Watch) Adopt(n *v1alpha1.Notification) {
 		w.held += trigger.Held
 	}
 	m := w.remembered(trigger)
-	m.run, m.told = run, told
-	if run < trigger.Sequence && before.quiet.since.After(trigger.Time.Time) { // else it was over
-		m.quiet = before.quiet
+	if m.run = run; run < trigger.Sequence && before.quiet.at.After(trigger.Time.Time) { // else it was over
+		m.quiet, m.wishes = before.quiet, before.wishes
 	}
 	w.lastFired = later(w.lastFired, m.LastFired)
 	w.restore(trigger.Key, m)
@@ -154,7 +151,7 @@ func (w *Watch) Inherit(old *Watch, upTo Position) {
 	w.evaluated, w.lastFired, w.failures, w.unlisted = old.evaluated, old.lastFired, old.failures, old.unlisted
 	for key, m := range old.dampers.byKey {
 		w.restore(key, &memory{State: m.State, upTo: m.upTo, last: m.last, cleared: m.cleared, run: m.run,
-			told: m.told, highest: m.highest, quiet: m.quiet})
+			highest: m.highest, wishes: m.wishes, quiet: old.inheritQuiet(m)})
 	}
 	w.dampers.forgotten = old.dampers.forgotten
 	w.known = old.known
@@ -191,7 +188,6 @@ func (w *Watch) Yield(f Firing, existing *v1alpha1.Notification) (Firing, bool) 
 		now := w.remembered(trigger)
 		m.State, m.upTo, m.cleared = now.State, now.upTo, now.cleared
 		w.lastFired = later(w.lastFired, m.LastFired)
-		m.told = max(m.told, existing.Spec.Severity.Number())
 		if m.seen > m.upTo {
 			m.Held = held
 		} else {
@@ -199,6 +195,7 @@ func (w *Watch) Yield(f Firing, existing *v1alpha1.Notification) (Firing, bool) 
 		}
 		w.restore(f.Key, m)
 	}
+	w.Heed(existing)
 	switch {
 	case covered && f.UpTo > m.upTo: // it was made before all had come in that this firing tells to have been held
 		m.Held += max(0, f.Held-trigger.Held)

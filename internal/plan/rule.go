@@ -11,6 +11,7 @@ import (
 
 	"github.com/tocsin-dev/tocsin/api/v1alpha1"
 	"github.com/tocsin-dev/tocsin/internal/damper"
+	"github.com/tocsin-dev/tocsin/internal/legible"
 	"github.com/tocsin-dev/tocsin/internal/match"
 	"github.com/tocsin-dev/tocsin/internal/preset"
 	"github.com/tocsin-dev/tocsin/internal/window"
@@ -204,10 +205,10 @@ func entry(event *v1alpha1.SecurityEvent, arrival time.Time) window.Entry {
 		e.Count = int64(*spec.Count)
 	}
 	if spec.Computer != nil {
-		e.Computer = spec.Computer.Name
+		e.Computer = legible.Text(spec.Computer.Name)
 	}
 	if spec.Risk != nil {
-		e.Risk = spec.Risk.Name
+		e.Risk = legible.Text(spec.Risk.Name)
 	}
 	return e
 }

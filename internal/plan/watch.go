@@ -178,14 +178,14 @@ func (w *Watch) decide(event *Event) (Firing, bool) {
 		return Firing{}, false
 	}
 	m.note(event)
-	w.rouse(key, m)
+	roused := w.rouse(key, m)
 	t := w.tallies.get(w.rule.group(e), w.horizon())
 	var summary window.Summary
 	told, reached := m.hushed(w.clock), false
 	if told || w.clock.Before(m.Until) {
 		w.count(t, e, event)
 	} else {
-		told = w.told(m, t, e)
+		told = !roused && w.told(m, t, e)
 		w.count(t, e, event)
 		if told {
 			summary, reached = t.AsOf(w.clock)
@@ -203,7 +203,7 @@ func (w *Watch) decide(event *Event) (Firing, bool) {
 		return Firing{}, false
 	}
 	w.useUp(m, t, event)
-	m.cleared, m.quiet, m.told = time.Time{}, quiet{}, 0
+	m.cleared, m.wishes, m.quiet = time.Time{}, nil, quiet{}
 	w.dampers.put(key, m)
 	m.run = m.Sequence
 	return w.fire(key, m, v1alpha1.TriggerThresholdReached, summary, held, event.Object), true
@@ -238,15 +238,14 @@ func (w *Watch) told(m *memory, t *tally, e window.Entry) bool {
 		return false
 	}
 	s, reached := t.Around(e.Time, w.clock)
-	return reached && (!w.rule.shared() || t.Holds(e.Computer, s.End))
+	return reached && (!m.quiet.untold(s.End) || m.LastFired.After(m.quiet.ended)) && (!w.rule.shared() || t.Holds(e.Computer, s.End))
 }
 
 func (w *Watch) fire(key string, m *memory, reason v1alpha1.TriggerReason, s window.Summary, held int64,
 	event *v1alpha1.SecurityEvent) Firing {
-	m.upTo, m.told, m.highest = m.seen, max(m.told, s.Severity), 0
+	m.upTo, m.highest = m.seen, 0
 	w.fired++
 	w.lastFired = later(w.lastFired, m.LastFired)
-	m.quiet.severity = max(m.quiet.severity, m.told)
 	w.schedule(key, m)
 	return Firing{
 		Rule: w.rule, Key: key, Sequence: m.Sequence, Reason: reason, Time: m.LastFired,

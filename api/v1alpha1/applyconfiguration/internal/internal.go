@@ -1125,12 +1125,18 @@ var schemaYAML = typed.YAMLObject(`types:
 - name: com.github.tocsin-dev.tocsin.api.v1alpha1.QuietStatus
   map:
     fields:
+    - name: by
+      type:
+        scalar: string
     - name: endedTime
       type:
         namedType: io.k8s.apimachinery.pkg.apis.meta.v1.Time
     - name: nextCheckTime
       type:
         namedType: io.k8s.apimachinery.pkg.apis.meta.v1.Time
+    - name: notification
+      type:
+        scalar: string
     - name: severity
       type:
         namedType: com.github.tocsin-dev.tocsin.api.v1alpha1.Severity

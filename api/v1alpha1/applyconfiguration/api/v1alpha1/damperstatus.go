@@ -28,10 +28,10 @@ type DamperStatusApplyConfiguration struct {
 	// clearedTime is when the condition cleared: the damper had ended and nothing had happened for a window. Unset since it
 	// last fired.
 	ClearedTime *v1.Time `json:"clearedTime,omitempty"`
-	// quiet is that somebody who acknowledged a notification asked to hear no more until it is over. Unset if nobody has, and
-	// once the condition has cleared.
+	// quiet is that somebody who acknowledged a notification asked to hear no more until it is over. Unset if nobody has, once the
+	// condition has cleared or the threshold was reached anew, and when it was taken back.
 	Quiet *QuietStatusApplyConfiguration `json:"quiet,omitempty"`
-	// highestSeverity is that of what has arrived since it last fired; unset if nothing has.
+	// highestSeverity is that of what has arrived since it last fired; unset if nothing has, and once the condition has cleared.
 	HighestSeverity *apiv1alpha1.Severity `json:"highestSeverity,omitempty"`
 	// held is the number of occurrences held since the last notification.
 	Held *int64 `json:"held,omitempty"`

@@ -15,11 +15,15 @@ import (
 //
 // QuietStatus is since when all that arrives is held, as somebody wished who acknowledged a notification.
 type QuietStatusApplyConfiguration struct {
+	// notification with which it was asked for.
+	Notification *string `json:"notification,omitempty"`
+	// by is who asked.
+	By *string `json:"by,omitempty"`
 	// since is when it was acknowledged.
 	Since *v1.Time `json:"since,omitempty"`
-	// severity is the highest that was told by then: anything more severe ends the quiet.
+	// severity of the notification: anything more severe ends the quiet.
 	Severity *apiv1alpha1.Severity `json:"severity,omitempty"`
-	// nextCheckTime is when the quiet ends, unless the threshold is still reached then. Unset once it has ended.
+	// nextCheckTime is when the quiet ends at the latest, unless the threshold is still reached then. Unset once it has ended.
 	NextCheckTime *v1.Time `json:"nextCheckTime,omitempty"`
 	// endedTime is when it ended. Unset while it lasts.
 	EndedTime *v1.Time `json:"endedTime,omitempty"`
@@ -29,6 +33,22 @@ type QuietStatusApplyConfiguration struct {
 // apply.
 func QuietStatus() *QuietStatusApplyConfiguration {
 	return &QuietStatusApplyConfiguration{}
+}
+
+// WithNotification sets the Notification field in the declarative configuration to the given value
+// and returns the receiver, so that objects can be built by chaining "With" function invocations.
+// If called multiple times, the Notification field is set to the value of the last call.
+func (b *QuietStatusApplyConfiguration) WithNotification(value string) *QuietStatusApplyConfiguration {
+	b.Notification = &value
+	return b
+}
+
+// WithBy sets the By field in the declarative configuration to the given value
+// and returns the receiver, so that objects can be built by chaining "With" function invocations.
+// If called multiple times, the By field is set to the value of the last call.
+func (b *QuietStatusApplyConfiguration) WithBy(value string) *QuietStatusApplyConfiguration {
+	b.By = &value
+	return b
 }
 
 // WithSince sets the Since field in the declarative configuration to the given value
