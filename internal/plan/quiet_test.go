@@ -200,6 +200,28 @@ func TestSeveralWishes(t *testing.T) {
 	holds("the other is gone from the log", nil)
 }
 
+// TestAWishAfterTheQuietHasEnded is a new one: an earlier one is not granted again in its place.
+func TestAWishAfterTheQuietHasEnded(t *testing.T) {
+	t.Parallel()
+	w := watch(t, rule{3, "10m", anyComputer, "1h", perCondition})
+	events := []sighting{{count: 3}, {arrives: 55 * m, count: 3}}
+	for at := 61 * m; at < 125*m; at += 8 * m { // too few, and too many to clear
+		events = append(events, sighting{arrives: at})
+	}
+	log := write(nil, observe(w, 1, events[:3]...)...)
+	_, n := asked(log, 1, 65*m)
+	w.Heed(n)
+	observe(w, 4, events[3:]...)
+	w.Advance(since(121 * m))
+	if q := describe(w).Dampers[0].Quiet; q == nil || !q.EndedTime.Equal(ending(2*h)) {
+		t.Fatalf("it has not ended: %+v", q)
+	}
+	_, n = asked(log, 2, 126*m)
+	if q := func() *v1alpha1.QuietStatus { w.Heed(n); return describe(w).Dampers[0].Quiet }(); q.EndedTime != nil || q.Notification != n.Name {
+		t.Errorf("it is %+v", q)
+	}
+}
+
 // TestWhatQuietHeldWasNotTold: an event that is reported late counts together with what nobody was told of.
 func TestWhatQuietHeldWasNotTold(t *testing.T) {
 	t.Parallel()
