@@ -103,14 +103,19 @@ func (a *Archiver) Start(ctx context.Context) error {
 	}
 }
 
-// flush writes, when the manager stops, what waits. What is gone from the cluster is nowhere else: it is tried until the
-// time is over. The rest is the next leader's, if the store does not take it.
+// flush writes, when the manager stops, what waits. What is gone from the cluster is nowhere else: it comes first, and is
+// tried until the time is over. The rest is the next leader's, if the store does not take it, or has just failed.
 func (a *Archiver) flush(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), farewell)
 	defer cancel()
 	a.ledger.restore(a.clock.Now().Add(archiveAside))
+	failed := a.failures > 0
 	for left := a.ledger.len(); ctx.Err() == nil && left > 0; left = a.ledger.len() {
-		if a.writeBatch(ctx) == nil && a.ledger.len() < left {
+		if failed && a.ledger.goneLen() == 0 {
+			break
+		}
+		a.ledger.goneFirst()
+		if failed = a.writeBatch(ctx) != nil; !failed && a.ledger.len() < left {
 			continue
 		}
 		if a.ledger.goneLen() == 0 {
@@ -122,6 +127,7 @@ func (a *Archiver) flush(ctx context.Context) {
 		}
 	}
 	if n := a.ledger.goneLen(); n > 0 {
+		archiveLost.Add(float64(n))
 		a.log.Error(ctx.Err(), "Notifications that are gone from the cluster are not archived, and are lost", "number", n)
 	}
 }
@@ -136,10 +142,10 @@ func (a *Archiver) step(ctx context.Context) time.Duration {
 		return 0
 	}
 	if err := a.write(ctx); err != nil {
+		a.failures++
 		if ctx.Err() != nil {
 			return archivePause // the manager stops
 		}
-		a.failures++
 		archiveFailures.Inc()
 		wait := min(notify.Backoff(archiveRetry, a.failures, rand.Float64()), archiveRetryMax)
 		a.log.Error(err, "Notifications not archived; it will be tried again", "pending", a.ledger.len(), "after", wait)
@@ -164,8 +170,13 @@ func (a *Archiver) write(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	before := a.ledger.aheadLen()
 	for _, uid := range asked {
 		a.settle(uid, revisions[uid])
+	}
+	if n := a.ledger.aheadLen(); n > before {
+		a.log.Info("The archive has later revisions than the cluster; if that lasts, etcd was restored to an earlier state, "+
+			"and what becomes of these notifications is not archived", "number", n)
 	}
 	return nil
 }
@@ -180,6 +191,9 @@ func (a *Archiver) writeBatch(ctx context.Context) error {
 		a.size = 1
 		a.ledger.postpone(batch)
 		return err
+	}
+	if a.size < archiveBatch && 2*a.size >= archiveBatch {
+		a.ledger.goneFirst() // the failure may have put it behind
 	}
 	a.size = min(2*a.size, archiveBatch)
 	return nil
@@ -291,11 +305,22 @@ func (h archiveHandler) OnAdd(o any, initial bool) {
 	}
 }
 
-// OnUpdate takes notice of what became of a notification.
-func (h archiveHandler) OnUpdate(_, o any) {
+// OnUpdate takes notice of what became of a notification. One that was deleted and made anew while nobody watched comes as an
+// update of the other one.
+func (h archiveHandler) OnUpdate(before, o any) {
+	if replaced(before, o) {
+		h.OnDelete(before)
+	}
 	if n, ok := o.(*v1alpha1.Notification); ok && finished(n) {
 		h.ledger.due(n, false)
 	}
+}
+
+// replaced says whether two that have the same name are different notifications.
+func replaced(before, after any) bool {
+	a, ok := before.(*v1alpha1.Notification)
+	b, both := after.(*v1alpha1.Notification)
+	return ok && both && a.UID != b.UID
 }
 
 // OnDelete keeps what is gone until it is archived.

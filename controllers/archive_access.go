@@ -23,7 +23,12 @@ import (
 
 // archiveAccess lets those read the archive who may read the notifications in the cluster: it asks the API server whose a
 // token is, and what he may. Nothing of that is out of a cache: a namespace that was made anew is another's at once.
-type archiveAccess struct{ client client.Client }
+//
+// Only a token that it accepted is believed for a moment, see serve.Tokens.
+type archiveAccess struct {
+	client client.Client
+	tokens *serve.Tokens
+}
 
 // accessRequests is how many requests a second readers may cause, with accessBurst at once: those of the manager's own work
 // are not counted with them.
@@ -32,74 +37,74 @@ const (
 	accessBurst    = 400
 )
 
-func newArchiveAccess(mgr ctrl.Manager) (archiveAccess, error) {
+func newArchiveAccess(mgr ctrl.Manager, now func() time.Time) (archiveAccess, error) {
 	config := rest.CopyConfig(mgr.GetConfig())
 	config.QPS, config.Burst, config.RateLimiter = accessRequests, accessBurst, nil
 	c, err := client.New(config, client.Options{Scheme: mgr.GetScheme(), Mapper: mgr.GetRESTMapper()})
 	if err != nil {
 		return archiveAccess{}, fmt.Errorf("making a client for the archive's readers: %w", err)
 	}
-	return archiveAccess{c}, nil
+	return archiveAccess{c, serve.NewTokens(review(c), now)}, nil
 }
 
-// maxToken is longer than a token of a service account is.
-const maxToken = 16 << 10
-
-// Check asks the API server. Whoever may read the notifications of all namespaces reads all of the archive. Whoever may read
-// those of one reads what was created since there is this one: what is older under its name is of one that is gone, and may
-// have been another's.
+// Check asks the API server who it is; what he may is asked once he has his place.
 func (a archiveAccess) Check(ctx context.Context, token, namespace, name string) (serve.Reader, error) {
-	user, err := a.authenticate(ctx, token)
+	user, err := a.tokens.Whose(ctx, token)
 	if err != nil {
 		return serve.Reader{}, err
 	}
-	reader := serve.Reader{Name: tenant(user.Username)}
+	return serve.Reader{Name: tenant(user.Username), May: func(ctx context.Context) (time.Time, error) {
+		return a.may(ctx, user, namespace, name)
+	}}, nil
+}
+
+// may says from when on a user may read. Whoever may read the notifications of all namespaces reads all of the archive.
+// Whoever may read those of one reads what was created since there is this one: what is older under its name is of one that is
+// gone, and may have been another's.
+func (a archiveAccess) may(ctx context.Context, user *authenticationv1.UserInfo, namespace, name string) (from time.Time, err error) {
 	request := authorizationv1.ResourceAttributes{Group: v1alpha1.Group, Resource: "notifications", Verb: "list", Name: name}
 	if name != "" {
 		request.Verb = "get"
 	}
 	everywhere, err := a.allowed(ctx, user, request)
 	if err != nil || everywhere {
-		return reader, err
+		return time.Time{}, err
 	}
 	forbidden := fmt.Errorf("%w: %s may not %s notifications.%s in all namespaces",
 		serve.ErrForbidden, user.Username, request.Verb, v1alpha1.Group)
 	if namespace == "" {
-		return serve.Reader{}, forbidden
+		return time.Time{}, forbidden
 	}
 	request.Namespace = namespace
 	here, err := a.allowed(ctx, user, request)
 	switch {
 	case err != nil:
-		return serve.Reader{}, err
+		return time.Time{}, err
 	case !here:
-		return serve.Reader{}, fmt.Errorf("%w: %s may not %s notifications.%s in namespace %s",
+		return time.Time{}, fmt.Errorf("%w: %s may not %s notifications.%s in namespace %s",
 			serve.ErrForbidden, user.Username, request.Verb, v1alpha1.Group, namespace)
 	}
 	created, found, err := a.created(ctx, namespace)
 	if err == nil && !found {
 		err = fmt.Errorf("%w, and there is no namespace %s", forbidden, namespace)
 	}
-	reader.From = created
-	return reader, err
+	return created, err
 }
 
-// authenticate says whose a token is. One that is not for the archive is refused, whoever's it is: nobody is to send one that
-// opens the API server.
-func (a archiveAccess) authenticate(ctx context.Context, token string) (*authenticationv1.UserInfo, error) {
-	if token == "" || len(token) > maxToken {
-		return nil, fmt.Errorf("%w: the header %s must hold a token of a service account for the audience %s",
-			serve.ErrUnknown, serve.TokenHeader, serve.Audience)
+// review asks the API server whose a token is. One that is not for the archive is refused, whoever's it is: nobody is to send
+// one that opens the API server.
+func review(c client.Client) serve.Review {
+	return func(ctx context.Context, token string) (*authenticationv1.UserInfo, error) {
+		review := &authenticationv1.TokenReview{Spec: authenticationv1.TokenReviewSpec{Token: token, Audiences: []string{serve.Audience}}}
+		if err := c.Create(ctx, review); err != nil {
+			return nil, fmt.Errorf("asking the API server whose a token is: %w", err)
+		}
+		if !review.Status.Authenticated || !slices.Contains(review.Status.Audiences, serve.Audience) {
+			return nil, fmt.Errorf("%w: it must be one of a service account for the audience %s, and not have expired",
+				serve.ErrUnknown, serve.Audience)
+		}
+		return &review.Status.User, nil
 	}
-	review := &authenticationv1.TokenReview{Spec: authenticationv1.TokenReviewSpec{Token: token, Audiences: []string{serve.Audience}}}
-	if err := a.client.Create(ctx, review); err != nil {
-		return nil, fmt.Errorf("asking the API server whose a token is: %w", err)
-	}
-	if !review.Status.Authenticated || !slices.Contains(review.Status.Audiences, serve.Audience) {
-		return nil, fmt.Errorf("%w: it must be one of a service account for the audience %s, and not have expired",
-			serve.ErrUnknown, serve.Audience)
-	}
-	return &review.Status.User, nil
 }
 
 // allowed says whether a user may do something.

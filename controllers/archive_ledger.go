@@ -26,6 +26,8 @@ type archiveLedger struct {
 	mu sync.Mutex
 	// archived are the revisions that the archive has of what the cluster has.
 	archived map[types.UID]int64
+	// ahead are those of which the archive has a later revision than the cluster.
+	ahead map[types.UID]struct{}
 	// pending is what is to be archived, in the order of queue.
 	pending map[types.UID]*list.Element
 	queue   list.List
@@ -58,16 +60,17 @@ type archiveAsideDue struct {
 
 func newArchiveLedger() *archiveLedger {
 	return &archiveLedger{
-		archived: map[types.UID]int64{}, pending: map[types.UID]*list.Element{}, aside: map[types.UID]archiveAsideDue{},
-		wake: make(chan struct{}, 1),
+		archived: map[types.UID]int64{}, ahead: map[types.UID]struct{}{}, pending: map[types.UID]*list.Element{},
+		aside: map[types.UID]archiveAsideDue{}, wake: make(chan struct{}, 1),
 	}
 }
 
-// has says whether the archive has a revision of a notification, or a later one.
+// has says whether the archive has that revision of a notification. A later one is not it: either the cache is about to hear
+// of it, or etcd was restored to an earlier state, and the archive does not have what the cluster has.
 func (l *archiveLedger) has(uid types.UID, revision int64) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return l.archived[uid] >= revision
+	return l.archived[uid] == revision
 }
 
 // due notes that a notification is to be archived as it is now.
@@ -78,10 +81,29 @@ func (l *archiveLedger) due(n *v1alpha1.Notification, ask bool) {
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	l.compare(n.UID, revision)
 	if l.archived[n.UID] >= revision {
 		return
 	}
 	l.put(archiveDue{uid: n.UID, key: client.ObjectKeyFromObject(n), revision: revision, ask: ask})
+}
+
+// compare notes whether the archive is ahead of the cluster, which for longer than a moment it only is when etcd was restored to
+// an earlier state. The caller holds the lock.
+func (l *archiveLedger) compare(uid types.UID, revision int64) {
+	if l.archived[uid] > revision {
+		l.ahead[uid] = struct{}{}
+	} else {
+		delete(l.ahead, uid)
+	}
+	archiveAhead.Set(float64(len(l.ahead)))
+}
+
+// aheadLen is of how many the archive has a later revision than the cluster.
+func (l *archiveLedger) aheadLen() int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return len(l.ahead)
 }
 
 // gone notes that a notification is not there any more. What was archived is as it was archived.
@@ -93,6 +115,7 @@ func (l *archiveLedger) gone(n *v1alpha1.Notification) {
 	_, aside := l.aside[n.UID]
 	pending = pending || aside
 	delete(l.archived, n.UID)
+	l.compare(n.UID, 0)
 	if known && !pending {
 		return
 	}
@@ -160,6 +183,7 @@ func (l *archiveLedger) setAside(due archiveDue, until time.Time) {
 	l.queue.Remove(element)
 	delete(l.pending, due.uid)
 	l.aside[due.uid] = archiveAsideDue{due, until}
+	l.measure()
 }
 
 // restore brings back what was set aside until now.
@@ -172,6 +196,7 @@ func (l *archiveLedger) restore(now time.Time) {
 			l.pending[uid] = l.queue.PushBack(due.archiveDue)
 		}
 	}
+	l.measure()
 }
 
 // restored is how long it is until something that was set aside comes back; zero if there is nothing.
@@ -202,6 +227,7 @@ func (l *archiveLedger) settle(uid types.UID, revision int64) {
 	}
 	if due.gone == nil && revision > 0 {
 		l.archived[uid] = max(revision, l.archived[uid])
+		l.compare(uid, due.revision)
 	}
 	if revision >= due.revision {
 		l.drop(uid)
@@ -243,6 +269,24 @@ func (l *archiveLedger) postpone(batch []archiveDue) {
 	}
 }
 
+// goneFirst puts at the beginning what is gone from the cluster, in its order.
+func (l *archiveLedger) goneFirst() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	var last, next *list.Element
+	for e := l.queue.Front(); e != nil; e = next {
+		if next = e.Next(); dueOf(e).gone == nil {
+			continue
+		}
+		if last == nil {
+			l.queue.MoveToFront(e)
+		} else {
+			l.queue.MoveAfter(e, last)
+		}
+		last = e
+	}
+}
+
 // len is how many are to be archived now, without those that were set aside.
 func (l *archiveLedger) len() int {
 	l.mu.Lock()
@@ -259,8 +303,8 @@ func (l *archiveLedger) goneLen() int {
 	return l.goneNumber
 }
 
-// measure tells how much is pending; the caller holds the lock.
-func (l *archiveLedger) measure() { archivePending.Set(float64(l.queue.Len() + len(l.aside))) }
+// measure tells how much is pending, without what was set aside; the caller holds the lock.
+func (l *archiveLedger) measure() { archivePending.Set(float64(l.queue.Len())) }
 
 func dueOf(e *list.Element) archiveDue {
 	due, _ := e.Value.(archiveDue)

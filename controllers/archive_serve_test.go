@@ -108,6 +108,9 @@ func entryOf(t *testing.T, n *v1alpha1.Notification) archive.Entry {
 	return e
 }
 
+// apiAudience is that of the API server's own tokens.
+const apiAudience = "https://kubernetes.default.svc"
+
 // testReaders asks as several accounts, with tokens for several audiences. The archive has a notification of the namespace,
 // the older one of-another of one that bore its name before, and of-nobody of the namespace gone, which is gone.
 func testReaders(t *testing.T, s *store, server, namespace, name string) {
@@ -160,6 +163,7 @@ func testReaders(t *testing.T, s *store, server, namespace, name string) {
 		{"no token", "", list, 401, serve.Audience, ""},
 		{"nonsense", "x", list, 401, serve.Audience, ""},
 		{"a token that opens the API server", token(everywhere), list, 401, serve.Audience, ""},
+		{"a token that opens the API server as well", token(everywhere, serve.Audience, apiAudience), list, 401, serve.Audience, ""},
 		{"somebody without rights", token(stranger, serve.Audience), list, 403, "may not list notifications.tocsin.dev in namespace " + namespace, ""},
 		{"somebody without rights, one entry", token(stranger, serve.Audience), one, 403, "may not get", ""},
 		{"a reader of the namespace", token(here, serve.Audience), list, 200, name, "of-another"},

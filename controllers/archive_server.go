@@ -9,13 +9,16 @@ import (
 	"crypto/rand"
 	"crypto/tls"
 	"crypto/x509"
-	"errors"
 	"fmt"
+	"log/slog"
 	"math/big"
 	"net"
 	"net/http"
+	"sync"
 	"time"
 
+	"github.com/go-logr/logr"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	ctrl "sigs.k8s.io/controller-runtime"
 
 	"github.com/tocsin-dev/tocsin/internal/archive/serve"
@@ -49,12 +52,14 @@ func setupArchive(mgr ctrl.Manager, options Options) (*Archiver, error) {
 	if options.ArchiveAddress == "" {
 		return archiver, nil
 	}
-	access, err := newArchiveAccess(mgr)
+	access, err := newArchiveAccess(mgr, options.Clock.Now)
 	if err != nil {
 		return nil, err
 	}
-	handler := serve.New(options.Archive, access, options.Clock.Now)
-	if err := mgr.Add(&archiveServer{options.ArchiveAddress, handler, options.Clock.Now}); err != nil {
+	log := mgr.GetLogger().WithName("archive-server")
+	troubles := &readersTrouble{log: log, now: options.Clock.Now, last: map[metav1.StatusReason]time.Time{}}
+	handler := serve.New(options.Archive, access, options.Clock.Now, troubles.observe)
+	if err := mgr.Add(&archiveServer{options.ArchiveAddress, handler, options.Clock.Now, log}); err != nil {
 		return nil, fmt.Errorf("adding the archive's server: %w", err)
 	}
 	return archiver, nil
@@ -65,6 +70,7 @@ type archiveServer struct {
 	address string
 	handler http.Handler
 	now     func() time.Time
+	log     logr.Logger
 }
 
 // NeedLeaderElection makes it run on all replicas.
@@ -80,17 +86,39 @@ func (s *archiveServer) Start(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("serving the archive: %w", err)
 	}
-	server := &http.Server{
-		Handler: s.handler, TLSConfig: &tls.Config{MinVersion: tls.VersionTLS12, Certificates: []tls.Certificate{certificate}},
-		ReadHeaderTimeout: 10 * time.Second, ReadTimeout: 10 * time.Second, WriteTimeout: time.Minute, IdleTimeout: time.Minute,
-		MaxHeaderBytes: 1 << 20,
+	// anybody who reaches the port can cause what is logged there
+	trouble := slog.NewLogLogger(logr.ToSlogHandler(s.log), slog.LevelDebug)
+	return serve.Serve(ctx, listener, certificate, s.handler, trouble)
+}
+
+// readersTrouble counts how requests ended, and logs what went wrong: of each kind one line a second at most.
+type readersTrouble struct {
+	log logr.Logger
+	now func() time.Time
+
+	mu   sync.Mutex
+	last map[metav1.StatusReason]time.Time
+}
+
+func (t *readersTrouble) observe(outcome metav1.StatusReason, err error) {
+	archiveQuestions.WithLabelValues(string(outcome)).Inc()
+	switch outcome {
+	case serve.Answered, serve.Gone, metav1.StatusReasonNotFound, metav1.StatusReasonBadRequest: // the reader's own, and he was told
+		return
 	}
-	stopped := context.AfterFunc(ctx, func() { _ = server.Close() })
-	defer stopped()
-	if err := server.ServeTLS(listener, "", ""); !errors.Is(err, http.ErrServerClosed) {
-		return fmt.Errorf("serving the archive: %w", err)
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if since := t.now().Sub(t.last[outcome]); since >= 0 && since < time.Second {
+		return
 	}
-	return nil
+	t.last[outcome] = t.now()
+	const what = "A question to the archive was not answered"
+	switch outcome {
+	case metav1.StatusReasonServiceUnavailable, metav1.StatusReasonTimeout:
+		t.log.Error(err, what, "outcome", outcome)
+	default:
+		t.log.Info(what, "outcome", outcome, "why", err.Error())
+	}
 }
 
 // selfSigned makes a certificate that lasts as long as the process. Whoever comes through the API server does not see it,

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/go-logr/logr"
+	"github.com/go-logr/logr/funcr"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
@@ -239,8 +240,73 @@ func TestArchiverAsksAfterARestart(t *testing.T) {
 	if after.shelf.asked != 1201 || after.shelf.puts != 2 {
 		t.Errorf("it asked for %d and wrote %d, want 1201 and 2", after.shelf.asked, after.shelf.puts)
 	}
-	if !after.ledger.has("uid-n-7", 0) || !after.ledger.has("uid-n-8", 1) {
-		t.Error("it does not know what is archived")
+	for _, n := range after.cluster {
+		if revision, err := archive.Revision(n); err != nil || !after.ledger.has(n.UID, revision) {
+			t.Errorf("it does not know that %s is archived", n.Name)
+		}
+	}
+}
+
+// An etcd that was restored to an earlier state gives out revisions anew that the archive has already.
+func TestAnArchiveThatIsAheadOfTheClusterDoesNotHaveWhatTheClusterHas(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "log.db")
+	before := newArchiving(t, path)
+	before.set("a", ended)
+	earlier := before.cluster[client.ObjectKey{Namespace: "security", Name: "a"}]
+	before.version = 200
+	before.set("a", func(n *v1alpha1.Notification) { n.Labels = map[string]string{"later": "yes"} })
+	before.settle()
+
+	after := newArchiving(t, path)
+	after.cluster[client.ObjectKeyFromObject(earlier)] = earlier
+	after.version = 101
+	b := newStock()
+	retained := notificationHandler{b, after.Archiver}
+	after.told = b.archived
+	after.handler.OnAdd(earlier, true)
+	retained.OnAdd(earlier, true)
+	after.settle()
+	unarchived := func() bool { return b.groups()[0].Stage == retention.Unarchived }
+	if after.ledger.aheadLen() != 1 || !unarchived() {
+		t.Errorf("%d are ahead", after.ledger.aheadLen())
+	}
+	after.set("a", acknowledged)
+	retained.OnUpdate(earlier, after.cluster[client.ObjectKeyFromObject(earlier)])
+	after.settle()
+	if after.ledger.aheadLen() != 1 || !unarchived() {
+		t.Errorf("%d are ahead, and what was dropped counts as archived", after.ledger.aheadLen())
+	}
+	after.version = 300
+	after.set("a", acknowledged)
+	retained.OnUpdate(earlier, after.cluster[client.ObjectKeyFromObject(earlier)])
+	after.settle()
+	after.holds("a*")
+	if after.ledger.aheadLen() != 0 || unarchived() {
+		t.Errorf("%d are ahead when the cluster has caught up", after.ledger.aheadLen())
+	}
+}
+
+func TestANotificationThatIsMadeAnewUnderItsNameIsAnother(t *testing.T) {
+	t.Parallel()
+	a := newArchiving(t, filepath.Join(t.TempDir(), "log.db"))
+	stock := newStock()
+	retained := notificationHandler{stock, a.Archiver}
+	a.set("same", nil)
+	key := client.ObjectKey{Namespace: "security", Name: "same"}
+	first := a.cluster[key]
+	retained.OnAdd(first, false)
+	a.version++
+	second := first.DeepCopy()
+	second.UID, second.ResourceVersion = "uid-second", fmt.Sprint(a.version)
+	ended(second)
+	a.cluster[key] = second
+	a.handler.OnUpdate(first, second) // while the watch was away, one was deleted and the other made
+	retained.OnUpdate(first, second)
+	a.settle()
+	a.holds("same", "same")
+	if n, _ := stock.total(); n != 1 {
+		t.Errorf("the retention knows of %d", n)
 	}
 }
 
@@ -317,8 +383,11 @@ func TestAnEntryThatIsRefusedIsSetAside(t *testing.T) {
 	a.settle()
 	a.time.Step(archiveAside)
 	a.settle()
-	if len(a.ledger.aside) != 0 || !a.ledger.has("uid-poison-70", 1) || !a.ledger.has("uid-poison-220", 1) {
-		t.Errorf("%d are still aside", len(a.ledger.aside))
+	for _, name := range []string{"poison-70", "poison-220"} {
+		revision, err := archive.Revision(a.cluster[client.ObjectKey{Namespace: "security", Name: name}])
+		if err != nil || len(a.ledger.aside) != 0 || !a.ledger.has(types.UID("uid-"+name), revision) {
+			t.Errorf("%s is not archived, %d are still aside", name, len(a.ledger.aside))
+		}
 	}
 }
 
@@ -430,6 +499,86 @@ func TestWhenTheManagerStopsWhatIsGoneIsWritten(t *testing.T) {
 	a.flush(ctx)
 	if a.ledger.goneLen() != 0 || a.ledger.len() != 0 {
 		t.Errorf("%d are pending, of which %d are nowhere else", a.ledger.len(), a.ledger.goneLen())
+	}
+}
+
+func TestWhenTheManagerStopsWhatIsGoneIsWrittenFirst(t *testing.T) {
+	t.Parallel()
+	a := newArchiving(t, filepath.Join(t.TempDir(), "log.db"))
+	a.shelf.away = errors.New("connection refused")
+	for i := range 5 {
+		name := fmt.Sprint("gone-", i)
+		a.set(name, ended)
+		a.remove(name)
+	}
+	for i := range 300 {
+		a.set(fmt.Sprint("kept-", i), ended)
+	}
+	for range 3 {
+		a.step(t.Context())
+	}
+	a.shelf.away = nil
+	var order []bool
+	a.shelf.refuses = func(entries []archive.Entry) error {
+		for _, e := range entries {
+			order = append(order, strings.Contains(fmt.Sprintf("%+v", e), "gone-"))
+		}
+		return nil
+	}
+	a.flush(t.Context())
+	if len(order) != 305 || slices.Contains(order[:5], false) {
+		t.Errorf("%d were written, the first of them gone: %v", len(order), order[:min(10, len(order))])
+	}
+}
+
+func TestWhatAFailureHasPutBehindComesFirstWhenItIsOver(t *testing.T) {
+	t.Parallel()
+	a := newArchiving(t, filepath.Join(t.TempDir(), "log.db"))
+	a.shelf.away = errors.New("connection refused")
+	a.set("gone", ended)
+	a.remove("gone")
+	for i := range 1000 {
+		a.set(fmt.Sprint("kept-", i), ended)
+	}
+	a.step(t.Context())
+	a.shelf.away = nil
+	for a.ledger.goneLen() > 0 && !a.ledger.empty() {
+		a.step(t.Context())
+	}
+	if a.ledger.len() < 700 {
+		t.Errorf("it was written when %d were left", a.ledger.len())
+	}
+}
+
+func TestWhatIsLostWhenTheManagerStopsIsTold(t *testing.T) {
+	t.Parallel()
+	a := newArchiving(t, filepath.Join(t.TempDir(), "log.db"))
+	var said strings.Builder
+	a.log = funcr.New(func(_, args string) { said.WriteString(args) }, funcr.Options{})
+	a.shelf.away = errors.New("connection refused")
+	a.set("gone", ended)
+	a.remove("gone")
+	a.flush(t.Context())
+	if !strings.Contains(said.String(), `"number"=1`) {
+		t.Errorf("it says %q", said.String())
+	}
+}
+
+func TestAManagerThatStopsAsksNoMoreOfAnArchiveThatHasJustFailed(t *testing.T) {
+	t.Parallel()
+	a := newArchiving(t, filepath.Join(t.TempDir(), "log.db"))
+	tries := 0
+	ctx, cancel := context.WithCancel(t.Context())
+	a.shelf.refuses = func([]archive.Entry) error {
+		tries++
+		cancel() // it is told to stop while the archive hangs
+		return context.Canceled
+	}
+	a.set("kept", ended)
+	a.step(ctx)
+	a.flush(ctx)
+	if tries != 1 {
+		t.Errorf("it has tried %d times", tries)
 	}
 }
 

@@ -69,8 +69,7 @@ func (e *Evaluator) digest(ctx context.Context, key types.NamespacedName) (time.
 		return time.Time{}, err
 	}
 	n := journal.Digest(channel, digest, recipients, channels.Items)
-	err = e.client.Create(ctx, n)
-	if client.IgnoreAlreadyExists(err) != nil && !apierrors.HasStatusCause(err, corev1.NamespaceTerminatingCause) {
+	if err := e.file(ctx, channel, n); err != nil && !apierrors.HasStatusCause(err, corev1.NamespaceTerminatingCause) {
 		return time.Time{}, fmt.Errorf("creating the digest: %w", err)
 	}
 	e.limits.told(key, digest)
@@ -80,6 +79,38 @@ func (e *Evaluator) digest(ctx context.Context, key types.NamespacedName) (time.
 	e.flushAt = e.clock.Now()
 	e.log.Info("Digest created", "notification", client.ObjectKeyFromObject(n), "suppressed", digest.Suppressed)
 	return e.clock.Now(), nil // there may be another
+}
+
+// file creates a digest, unless there is one of its channel and interval, under the first of its names that nothing else has.
+func (e *Evaluator) file(ctx context.Context, channel *v1alpha1.NotificationChannel, digest *v1alpha1.Notification) error {
+	var log v1alpha1.NotificationList
+	if err := e.client.List(ctx, &log, client.InNamespace(digest.Namespace), client.UnsafeDisableDeepCopy); err != nil {
+		return fmt.Errorf("listing the notifications: %w", err)
+	}
+	taken := map[string]struct{}{}
+	for i := range log.Items {
+		if journal.Same(&log.Items[i], digest) { // under any name: those before it may be free again
+			return nil
+		}
+		taken[log.Items[i].Name] = struct{}{}
+	}
+	for number := 0; ; number++ {
+		digest.Name = journal.DigestName(channel, digest.Spec.Digest, number)
+		if _, known := taken[digest.Name]; known {
+			continue
+		}
+		err := e.client.Create(ctx, digest)
+		if !apierrors.IsAlreadyExists(err) {
+			return err
+		}
+		existing := &v1alpha1.Notification{}
+		if err := e.watching.Get(ctx, client.ObjectKeyFromObject(digest), existing); err != nil {
+			return fmt.Errorf("looking at what has its name: %w", err)
+		}
+		if journal.Same(existing, digest) {
+			return nil
+		}
+	}
 }
 
 // recipientsOf are those whom the entries would have told through the channel, each once.

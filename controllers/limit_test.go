@@ -11,8 +11,11 @@ import (
 
 	"github.com/emersion/go-smtp"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/tocsin-dev/tocsin/api/v1alpha1"
+	"github.com/tocsin-dev/tocsin/controllers"
+	"github.com/tocsin-dev/tocsin/internal/journal"
 	"github.com/tocsin-dev/tocsin/internal/testkit/cluster"
 	"github.com/tocsin-dev/tocsin/internal/testkit/fakesmtp"
 )
@@ -229,4 +232,62 @@ func TestChannelThatIsReplacedTellsWhatWasHeldBack(t *testing.T) {
 	k8s.Create(t, detection(ns, "c", "Worm"))
 	held(2)
 	contains(t, subjects(awaitMails(t, server, 2)[1:]), "2 notifications held back by the limit of mail")
+}
+
+// Somebody who may create tests takes the names that the digest would have. It is told under another, and once, also when a
+// restart finds one of those names free again.
+func TestTakenNamesDoNotKeepADigestFromBeingTold(t *testing.T) {
+	t.Parallel()
+	h, server := newHouse(t), fakesmtp.Start(t, fakesmtp.Options{})
+	channel, c := limited(mailChannel(h.namespace, "mail", server.Port()), 1, "8s"), every(h.namespace, "every", "mail")
+	h.enter(t, controllers.Options{})
+	h.Create(t, channel)
+	h.follow(t, c)
+	heldBack := func(intervals int) {
+		for n := range 3 {
+			h.Create(t, detection(h.namespace, fmt.Sprintf("ws-%d-%d", intervals, n), "Worm"))
+		}
+		h.Until(t, c, func() error {
+			if s := c.Status.Suppressed; len(s) != intervals || s[0].Count != 2 {
+				return fmt.Errorf("suppressed are %+v", s)
+			}
+			return nil
+		})
+	}
+	digests := func(want int) {
+		cluster.Eventually(t, "the digests", func(context.Context) error {
+			var found []string
+			for _, n := range h.Notifications(t, h.namespace) {
+				if n.Spec.Digest != nil {
+					found = append(found, n.Name)
+				}
+			}
+			if len(found) != want {
+				return fmt.Errorf("there are %v, want %d", found, want)
+			}
+			return nil
+		})
+	}
+	heldBack(1)
+	h.leave()
+	var taken []client.Object
+	for number := range 3 {
+		name := journal.DigestName(channel, &v1alpha1.Digest{Since: c.Status.Suppressed[0].Since}, number)
+		n := &v1alpha1.Notification{ObjectMeta: metav1.ObjectMeta{Namespace: h.namespace, Name: name}}
+		n.Spec.Type, n.Spec.ChannelRef = v1alpha1.NotificationTypeTest, &v1alpha1.ChannelReference{Name: "nowhere"}
+		taken = append(taken, n)
+	}
+	h.Create(t, taken...)
+	h.enter(t, controllers.Options{})
+	digests(1)
+	contains(t, subjects(awaitMails(t, server, 2)[1:]), "2 notifications held back by the limit of mail")
+
+	h.leave()
+	if err := h.Client.Delete(t.Context(), taken[1]); err != nil {
+		t.Fatal(err)
+	}
+	h.enter(t, controllers.Options{})
+	heldBack(2)
+	digests(2) // of what is due the earliest is told first: had the first been told again there were three
+	awaitMails(t, server, 4)
 }

@@ -79,7 +79,10 @@ func (r *ConditionReconciler) Reconcile(ctx context.Context, request ctrl.Reques
 // unhindered is the verdict about a valid condition, unless something stands in the way of what it has to tell.
 func (r *ConditionReconciler) unhindered(ctx context.Context, condition *v1alpha1.NotificationCondition,
 	verdict status.Verdict) (status.Verdict, error) {
-	hindrance, err := verify.Actions(condition.Spec.Actions, channelsIn(ctx, r.Client, condition.Namespace))
+	hindrance, err := verify.Actions(condition.Spec.Actions, func(name string) (*v1alpha1.NotificationChannel, error) {
+		channel := &v1alpha1.NotificationChannel{}
+		return channel, r.Get(ctx, client.ObjectKey{Namespace: condition.Namespace, Name: name}, channel)
+	})
 	if err == nil && hindrance == nil {
 		hindrance = r.Evaluator.Refused(client.ObjectKeyFromObject(condition))
 	}
@@ -180,18 +183,4 @@ func (r *ConditionReconciler) conditionsThatSelect(ctx context.Context, namespac
 
 func readyReason(condition *v1alpha1.NotificationCondition) string {
 	return status.Reason(condition.Status.Conditions, v1alpha1.ReadyCondition)
-}
-
-// channelsIn finds the channels of a namespace; nil is none.
-func channelsIn(ctx context.Context, c client.Reader, namespace string) func(string) (*v1alpha1.NotificationChannel, error) {
-	return func(name string) (*v1alpha1.NotificationChannel, error) {
-		channel := &v1alpha1.NotificationChannel{}
-		switch err := c.Get(ctx, client.ObjectKey{Namespace: namespace, Name: name}, channel); {
-		case apierrors.IsNotFound(err):
-			return nil, nil
-		case err != nil:
-			return nil, err
-		}
-		return channel, nil
-	}
 }

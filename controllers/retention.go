@@ -224,7 +224,12 @@ func (h notificationHandler) OnAdd(o any, _ bool) {
 }
 
 // OnUpdate takes notice of how far a notification is.
-func (h notificationHandler) OnUpdate(_, o any) {
+func (h notificationHandler) OnUpdate(before, o any) {
+	if replaced(before, o) {
+		h.OnDelete(before)
+		h.OnAdd(o, false)
+		return
+	}
 	if n, ok := o.(*v1alpha1.Notification); ok {
 		h.take(n)
 	}

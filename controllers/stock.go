@@ -88,11 +88,11 @@ func (s *stock) putUnarchived(i retention.Item, revision int64, has func(types.U
 	s.signal()
 }
 
-// archived notes that an object is archived up to a revision.
+// archived notes that an object is archived in a revision. A later one than wanted is not it, see archiveLedger.has.
 func (s *stock) archived(uid types.UID, revision int64) {
 	s.mu.Lock()
 	wanted, waits := s.unarchived[uid]
-	if waits = waits && revision >= wanted; waits {
+	if waits = waits && revision == wanted; waits {
 		delete(s.unarchived, uid)
 		if i, kept := s.kept.Remove(uid); kept {
 			i.Stage = retention.Finished

@@ -64,6 +64,7 @@ func TestSelectorsAndOrderAreThoseOfKubectl(t *testing.T) {
 		"log --condition c0,c1 -l team=b":                           "n1 n4",
 		"log --field-selector spec.condition.name=c1":               "n1 n3 n5",
 		"log --field-selector metadata.name!=n2 -l team=c":          "n5",
+		"log --field-selector spec.channelRef.name= -l team=c":      "n2 n5",
 		"log --severity Info --field-selector spec.type=X":          "",
 		"log --sort-by .spec.trigger.occurrences":                   "n0 n3 n6 n2 n5 n1 n4",
 		"log --sort-by {.metadata.labels.team} --tail 4":            "n3 n6 n4 n5",
@@ -83,6 +84,24 @@ func TestSelectorsAndOrderAreThoseOfKubectl(t *testing.T) {
 	} {
 		if r := run(t, ns, strings.Fields(line)...); r.code != 1 || !strings.HasPrefix(r.err, want) || r.out != "" {
 			t.Errorf("%s: %+v", line, r)
+		}
+	}
+}
+
+func TestTestsAreFoundByTheirChannel(t *testing.T) {
+	t.Parallel()
+	ns := seven(t)
+	for name, channel := range map[string]string{"tried": "soc-mail", "tried-too": "soc-sms"} {
+		n := &v1alpha1.Notification{ObjectMeta: metav1.ObjectMeta{Namespace: ns, Name: name}}
+		n.Spec.Type, n.Spec.ChannelRef = v1alpha1.NotificationTypeTest, &v1alpha1.ChannelReference{Name: channel}
+		k8s.Create(t, n)
+	}
+	for selector, want := range map[string]string{
+		"spec.channelRef.name=soc-mail": "tried", "spec.channelRef.name=soc": "", "spec.type=Test,spec.channelRef.name!=soc-mail": "tried-too",
+	} {
+		r := run(t, ns, "log", "--field-selector", selector, "-o", "name")
+		if r.code != 0 || r.names() != want {
+			t.Errorf("%s: exit code %d, got %q, want %q: %s", selector, r.code, r.names(), want, r.err)
 		}
 	}
 }
@@ -211,14 +230,15 @@ func TestAcknowledgingIsTriedAsKubectlTriesIt(t *testing.T) {
 	}
 }
 
-// endless is a file that does not end.
-type endless struct{}
-
-func (endless) Read(p []byte) (int, error) {
-	for i := range p {
-		p[i] = 'x'
+// endless is a file that does not end. As it is one of the system's, nobody has to wait until all of it is copied.
+func endless(t *testing.T) *os.File {
+	t.Helper()
+	zeros, err := os.Open("/dev/zero")
+	if err != nil {
+		t.Fatal(err)
 	}
-	return len(p), nil
+	t.Cleanup(func() { _ = zeros.Close() })
+	return zeros
 }
 
 func TestACommentMayComeFromAFile(t *testing.T) {
@@ -246,7 +266,7 @@ func TestACommentMayComeFromAFile(t *testing.T) {
 		want   string
 	}{
 		"1 MB":      {given(strings.Repeat("x", 1<<20)), "error: --comment-file: - has more than 4096 characters\n"},
-		"no end":    {func(c *exec.Cmd) { c.Stdin, c.WaitDelay = endless{}, time.Millisecond }, "error: --comment-file: - has more than 4096 characters\n"},
+		"no end":    {func(c *exec.Cmd) { c.Stdin = endless(t) }, "error: --comment-file: - has more than 4096 characters\n"},
 		"too long":  {given(strings.Repeat("x", 4097)), "error: the comment has 4097 characters; at most 4096 are kept\n"},
 		"no text":   {given("\n"), "error: --comment-file: - holds no text: the comment says what was found or done\n"},
 		"no UTF-8":  {given("\xff\xfe"), "error: --comment-file: - is no text in UTF-8\n"},

@@ -253,6 +253,48 @@ func TestWatchGoesOnWithWhatIsNewAndEndsWhenInterrupted(t *testing.T) {
 	}
 }
 
+// TestDraftsThatTheAPIServerRefuses are not shown, and what it takes is.
+func TestDraftsThatTheAPIServerRefuses(t *testing.T) {
+	t.Parallel()
+	ns := k8s.Namespace(t)
+	k8s.Create(t, &v1alpha1.SecurityEvent{ObjectMeta: metav1.ObjectMeta{Namespace: ns, Name: "e"},
+		Spec: v1alpha1.SecurityEventSpec{Type: "X", Severity: v1alpha1.SeverityInfo, Title: "t"}})
+	head := "apiVersion: tocsin.dev/v1alpha1\nmetadata: {name: draft}\nkind: Notification"
+	mail := "email: {recipients: [a@example.com], sender: t@example.com, servers: [m]"
+	for draft, want := range map[string]string{
+		"Condition\nspec: {type: Custom}":                             "",
+		"Condition\nspec: {type: NoSuchType}":                         "spec.type",
+		"Condition\nspec: {type: Custom, threshold: {count: 0}}":      "spec.threshold.count",
+		"Condition\nspec: {type: Custom, threshold: {window: 240h}}":  "spec.threshold.window",
+		"Channel\nspec: {type: Email, " + mail + "}}":                 "",
+		"Channel\nspec: {type: Email, " + mail + ", port: 99999999}}": "spec.email.port",
+	} {
+		file := filepath.Join(t.TempDir(), "draft.yaml")
+		if err := os.WriteFile(file, []byte(head+draft+"\n"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		r := run(t, ns, "preview", "-f", file)
+		if (r.code == 0) != (want == "") || (r.out != "") != (want == "") || !strings.Contains(r.err, want) {
+			t.Errorf("%s: %+v", draft, r)
+		}
+	}
+}
+
+// TestWhatNobodyHasAcknowledgedSaysSo as the API server has it.
+func TestWhatNobodyHasAcknowledgedSaysSo(t *testing.T) {
+	t.Parallel()
+	ns := k8s.Namespace(t)
+	k8s.Create(t, entry(ns, "n", "c", v1alpha1.SeverityInfo, time.Hour))
+	for _, line := range []string{
+		"log -o custom-columns=A:.status.acknowledged --no-headers", "log --sort-by .status.acknowledged -o jsonpath={.items[*].status.acknowledged}",
+		"log --field-selector status.acknowledged=false -o jsonpath={.items[*].status.acknowledged}",
+	} {
+		if r := run(t, ns, strings.Fields(line)...); r.code != 0 || strings.TrimSpace(r.out) != "false" {
+			t.Errorf("%s: %+v", line, r)
+		}
+	}
+}
+
 func channel(namespace string, port int) *v1alpha1.NotificationChannel {
 	p := int32(port)
 	return &v1alpha1.NotificationChannel{

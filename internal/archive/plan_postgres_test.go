@@ -5,8 +5,12 @@
 package archive
 
 import (
+	"context"
 	"strings"
 	"testing"
+	"time"
+
+	"k8s.io/apimachinery/pkg/types"
 
 	server "github.com/tocsin-dev/tocsin/internal/testkit/postgres"
 )
@@ -26,14 +30,10 @@ func TestPostgreSQLFindsPagesByAnIndex(t *testing.T) {
 	if err := s.Admin(t.Context(), name, "ANALYZE notification_archive"); err != nil {
 		t.Fatal(err)
 	}
-	p, err := d.connected(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
 	for name, q := range planned {
 		for order, at := range map[Order]*position{NewestFirst: nil, OldestFirst: {decided: 1, uid: "u"}} {
 			q.Order = order
-			plan := explained(t.Context(), t, p.reads, "EXPLAIN ", q, at)
+			plan := explained(t.Context(), t, d, "EXPLAIN ", q, at)
 			if !strings.Contains(plan, "Index") || strings.Contains(plan, "Seq Scan") {
 				t.Errorf("%s, order %d: %s", name, order, plan)
 			}
@@ -41,5 +41,33 @@ func TestPostgreSQLFindsPagesByAnIndex(t *testing.T) {
 				t.Errorf("%s, order %d: a page costs the more the later it is: %s", name, order, plan)
 			}
 		}
+	}
+}
+
+// TestNoReaderHoldsUpAWrite to PostgreSQL, however few connections the URL allows.
+func TestNoReaderHoldsUpAWrite(t *testing.T) {
+	t.Parallel()
+	_, location := server.New(t).Database(t)
+	d, err := New(location + "&pool_max_conns=1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = d.Close() })
+	p, err := d.connected(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	reader, err := p.reads.BeginTx(t.Context(), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = reader.Rollback() }()
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	if err := d.Put(ctx, []Entry{{uid: "u", object: "{}"}}); err != nil {
+		t.Error(err)
+	}
+	if found, err := d.Revisions(ctx, []types.UID{"u"}); err != nil || len(found) != 1 {
+		t.Error(found, err)
 	}
 }

@@ -20,10 +20,14 @@ import (
 type postgres struct{ config *pgxpool.Config }
 
 const (
-	// postgresConnections is how many connections a manager has at most, unless the URL says pool_max_conns.
-	postgresConnections = 8
+	// postgresReaders is how many connections a manager reads with at most, unless the URL says pool_max_conns.
+	postgresReaders = 6
+	// postgresWriters is how many it writes with, whatever the URL says: no reader is to hold up a write.
+	postgresWriters = 2
 	// cancelPatience is how long a server that was asked to cancel a statement may take for it.
-	cancelPatience = 5 * time.Second
+	cancelPatience = time.Second
+	// closePatience is how long a server may take to end the connections.
+	closePatience = time.Second
 )
 
 // newPostgres takes the URL as it was read and as it was written, which is what pgx reads.
@@ -39,7 +43,7 @@ func newPostgres(location *url.URL, written string) (*Database, error) {
 		return nil, fmt.Errorf("reading the URL: %w", withoutValues(err))
 	}
 	if !options.Has("pool_max_conns") {
-		config.MaxConns = postgresConnections
+		config.MaxConns = postgresReaders
 	}
 	c := &config.ConnConfig.Config
 	if c.RuntimeParams["application_name"] == "" {
@@ -70,19 +74,37 @@ func (postgres) alone(ctx context.Context, tx *sql.Tx) error {
 	return err
 }
 
+// by leaves it to PostgreSQL, which keeps count of what each index leaves.
+func (postgres) by(string) string { return "" }
+
 func (p postgres) connect(ctx context.Context) (*pools, error) {
-	pool, err := pgxpool.NewWithConfig(context.WithoutCancel(ctx), p.config.Copy())
+	lines := &lines{open: map[*line]struct{}{}}
+	readers, writers := p.config.Copy(), p.config.Copy()
+	writers.MaxConns, writers.MinConns, writers.MinIdleConns = postgresWriters, 0, 0
+	readers.ConnConfig.DialFunc = lines.dialer(p.config.ConnConfig.DialFunc)
+	writers.ConnConfig.DialFunc = readers.ConnConfig.DialFunc
+	reads, err := pgxpool.NewWithConfig(context.WithoutCancel(ctx), readers)
 	if err != nil {
 		return nil, err
 	}
-	db := stdlib.OpenDBFromPool(pool)
-	opened := &pools{writes: db, reads: db, close: func() error {
-		err := db.Close()
-		pool.Close()
+	writes, err := pgxpool.NewWithConfig(context.WithoutCancel(ctx), writers)
+	if err != nil {
+		reads.Close()
+		return nil, err
+	}
+	opened := &pools{
+		writes: stdlib.OpenDBFromPool(writes), reads: stdlib.OpenDBFromPool(reads), written: func(context.Context) {},
+	}
+	opened.close = func() error {
+		patience := time.AfterFunc(closePatience, lines.cut)
+		defer patience.Stop()
+		err := errors.Join(opened.reads.Close(), opened.writes.Close())
+		reads.Close()
+		writes.Close()
 		return err
-	}}
+	}
 	var encoding string
-	if err := db.QueryRowContext(ctx, "SHOW server_encoding").Scan(&encoding); err != nil {
+	if err := opened.writes.QueryRowContext(ctx, "SHOW server_encoding").Scan(&encoding); err != nil {
 		return nil, errors.Join(err, opened.close())
 	}
 	if encoding != "UTF8" {

@@ -10,6 +10,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"sync"
 
 	_ "modernc.org/sqlite" // the driver named sqlite
 )
@@ -17,8 +18,13 @@ import (
 // sqlite is a database in a file.
 type sqlite struct{ path string }
 
-// sqliteReaders is how many read at once, as many as package serve lets ask. One writes.
-const sqliteReaders = 6
+const (
+	// sqliteReaders is how many read at once, as many as package serve lets ask. One writes.
+	sqliteReaders = 6
+	// sqliteLog is how many bytes the write-ahead log takes, more or less: those who read while others do may keep it from
+	// being used anew.
+	sqliteLog = 16 << 20
+)
 
 func newSQLite(location *url.URL) (*Database, error) {
 	switch {
@@ -37,6 +43,9 @@ func (s sqlite) migrations() string { return "sqlite" }
 // alone has nothing to do: each transaction that writes is alone from its beginning.
 func (sqlite) alone(context.Context, *sql.Tx) error { return nil }
 
+// by names the index: what SQLite knows of how much each leaves is out of date as soon as it has learnt it.
+func (sqlite) by(index string) string { return " INDEXED BY notification_archive_" + index }
+
 func (s sqlite) connect(ctx context.Context) (*pools, error) {
 	// Nobody else is to read the log; what SQLite makes beside the file gets the file's mode.
 	file, err := os.OpenFile(s.path, os.O_CREATE|os.O_RDWR, 0o600)
@@ -46,7 +55,7 @@ func (s sqlite) connect(ctx context.Context) (*pools, error) {
 	if err := file.Close(); err != nil {
 		return nil, err
 	}
-	writes, err := s.open("immediate", "journal_mode(WAL)", "synchronous(FULL)")
+	writes, err := s.open("immediate", "journal_mode(WAL)", "synchronous(FULL)", fmt.Sprintf("journal_size_limit(%d)", sqliteLog))
 	if err != nil {
 		return nil, err
 	}
@@ -56,16 +65,50 @@ func (s sqlite) connect(ctx context.Context) (*pools, error) {
 		return nil, errors.Join(err, writes.Close())
 	}
 	reads.SetMaxOpenConns(sqliteReaders)
-	p := &pools{writes: writes, reads: reads, close: func() error { return errors.Join(reads.Close(), writes.Close()) }}
-	// The journal's mode is set before anybody reads, and SQLite learns which index leaves how much; it looks at a part only.
-	if _, err := writes.ExecContext(ctx, "PRAGMA analysis_limit = 400; PRAGMA optimize = 0x10002"); err != nil {
-		return nil, errors.Join(err, p.close())
+	// the journal's mode is set before anybody reads
+	if err := writes.PingContext(ctx); err != nil {
+		return nil, errors.Join(err, reads.Close(), writes.Close())
 	}
-	return p, nil
+	log := &writeAhead{path: s.path + "-wal", at: sqliteLog}
+	return &pools{
+		writes: writes, reads: reads,
+		written: func(ctx context.Context) { log.bound(ctx, writes) },
+		close:   func() error { return errors.Join(reads.Close(), writes.Close()) },
+	}, nil
+}
+
+// writeAhead is SQLite's write-ahead log. At its end SQLite goes on at its beginning, if nobody reads what it holds: those who
+// read one after the other are fine, but where there is always one it would grow for ever.
+type writeAhead struct {
+	path string
+	mu   sync.Mutex
+	// at is how many bytes it must have for it to be emptied.
+	at int64
+}
+
+// bound empties the log if it is long. That waits until those have ended who read what it holds, and others who begin read
+// the file itself. Where one reads for too long, it is tried again when the log has grown as much again.
+func (w *writeAhead) bound(ctx context.Context, db *sql.DB) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	size := w.size()
+	if size < w.at {
+		return
+	}
+	_, _ = db.ExecContext(ctx, "PRAGMA wal_checkpoint(TRUNCATE)") // what is written is written
+	w.at = w.size() + sqliteLog
+}
+
+func (w *writeAhead) size() int64 {
+	info, err := os.Stat(w.path)
+	if err != nil {
+		return 0
+	}
+	return info.Size()
 }
 
 // open prepares connections. In a pod there may be no folder for temporary files: they are kept in memory, where a sort
-// never holds more than a page.
+// never holds more than the positions of a page.
 func (s sqlite) open(lock string, pragmas ...string) (*sql.DB, error) {
 	options := url.Values{
 		"_txlock": {lock}, "_pragma": append([]string{"busy_timeout(10000)", "temp_store(MEMORY)"}, pragmas...),

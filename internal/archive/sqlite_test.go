@@ -9,9 +9,11 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"os/signal"
 	"path/filepath"
 	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/tocsin-dev/tocsin/internal/archive"
@@ -20,7 +22,18 @@ import (
 // writeInto is the variable that makes the test program one that writes to the archive it names, until it is killed.
 const writeInto = "TOCSIN_TEST_WRITE_INTO"
 
+// readFrom is the variable that makes the test program one that reads from the archive it names, on a
+// volume that seems full.
+const readFrom = "TOCSIN_TEST_READ_FROM"
+
 func TestMain(m *testing.M) {
+	if location := os.Getenv(readFrom); location != "" {
+		if err := readWithoutRoom(location); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		os.Exit(0)
+	}
 	if location := os.Getenv(writeInto); location != "" {
 		fmt.Fprintln(os.Stderr, writeOn(location))
 		os.Exit(1)
@@ -44,6 +57,35 @@ func writeOn(location string) error {
 			return err
 		}
 		fmt.Println(number)
+	}
+}
+
+// readWithoutRoom reads where no file grows, but for the one that SQLite keeps among its programs, which it has emptied before.
+func readWithoutRoom(location string) error {
+	signal.Ignore(syscall.SIGXFSZ)
+	if err := syscall.Setrlimit(syscall.RLIMIT_FSIZE, &syscall.Rlimit{Cur: 64 << 10, Max: 64 << 10}); err != nil {
+		return err
+	}
+	d, err := archive.New(location)
+	if err != nil {
+		return err
+	}
+	page, err := d.Find(context.Background(), archive.Query{})
+	if err == nil && len(page.Notifications) == 0 {
+		err = errors.New("nothing was found")
+	}
+	return err
+}
+
+// TestAFullVolumeIsReadAfterAKill as far as it was written, also by a manager that has just begun.
+func TestAFullVolumeIsReadAfterAKill(t *testing.T) {
+	t.Parallel()
+	location := "sqlite://" + filepath.Join(t.TempDir(), "log.db")
+	killedWriter(t, location, 500)
+	cmd := exec.Command(os.Args[0])
+	cmd.Env = append(os.Environ(), readFrom+"="+location)
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Errorf("%v: %s", err, out)
 	}
 }
 

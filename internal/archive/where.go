@@ -4,6 +4,7 @@ package archive
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -19,6 +20,8 @@ import (
 type where struct {
 	terms  []string
 	values []any
+	// index is the one to search by.
+	index string
 }
 
 // value takes a value and returns what stands for it.
@@ -51,7 +54,7 @@ func (q *Query) compile() (*where, *logfilter.Filter, error) {
 	if err != nil {
 		return nil, nil, fmt.Errorf("%w: %w", ErrQuery, err)
 	}
-	w, f := &where{}, &q.Filter
+	w, f := &where{index: q.index()}, &q.Filter
 	if q.Namespace != "" {
 		w.term("namespace = %s", clean(q.Namespace))
 	}
@@ -73,6 +76,33 @@ func (q *Query) compile() (*where, *logfilter.Filter, error) {
 		w.term("text"+like, "%"+escape(folded(f.Text))+"%")
 	}
 	return w, filter, nil
+}
+
+// index is the one that leaves the least, as far as one can tell from what is asked: there are many conditions and namespaces,
+// and hardly anybody acknowledges. Several names are sorted; several severities are too much for that.
+func (q *Query) index() string {
+	f := &q.Filter
+	switch {
+	case plain(f.Conditions):
+		return "condition"
+	case q.Namespace != "":
+		return "namespace"
+	case plain(f.Creators):
+		return "creator"
+	case plain(f.Types):
+		return "kind"
+	case len(f.Severities) == 1:
+		return "severity"
+	case f.Acknowledged != nil:
+		return "acknowledged"
+	default:
+		return "decided"
+	}
+}
+
+// plain says whether there are names, and no patterns among them.
+func plain(names []v1alpha1.Wildcard) bool {
+	return len(names) > 0 && !slices.ContainsFunc(names, func(n v1alpha1.Wildcard) bool { return strings.Contains(string(n), "*") })
 }
 
 // during limits the time. Compile has seen that `last` is a duration.

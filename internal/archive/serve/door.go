@@ -27,8 +27,8 @@ var standard = limits{
 	check: 10 * time.Second, wait: 10 * time.Second, query: 15 * time.Second, write: 20 * time.Second,
 }
 
-// errBusy is that a request is turned away, as others are in hand.
-var errBusy = errors.New("too many requests")
+// ErrBusy is that a request is turned away, as others are in hand.
+var ErrBusy = errors.New("too many requests")
 
 // door lets requests in. Whose turn comes next is the reader's of whom the fewest questions are worked on; of those, who came
 // first. So a reader who asks much, or slowly, waits for himself.
@@ -57,7 +57,7 @@ func (d *door) enter(reader string) (leave func(), err error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if d.requests >= d.limits.requests || d.inHand[reader] >= d.requestsEach {
-		return nil, errBusy
+		return nil, ErrBusy
 	}
 	d.requests++
 	d.inHand[reader]++
@@ -89,7 +89,7 @@ func (d *door) turn(ctx context.Context, reader string) (done func(), err error)
 	case <-v.come:
 		return done, nil
 	case <-patience.C:
-		err = errBusy
+		err = ErrBusy
 	case <-ctx.Done():
 		err = ctx.Err()
 	}

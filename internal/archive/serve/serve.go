@@ -9,15 +9,19 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
+	"runtime/debug"
 	"strconv"
 	"strings"
 	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/util/validation"
 
 	"github.com/tocsin-dev/tocsin/api/v1alpha1"
 	"github.com/tocsin-dev/tocsin/internal/archive"
+	"github.com/tocsin-dev/tocsin/internal/logfilter"
 )
 
 const (
@@ -31,23 +35,37 @@ const (
 	// retryAfter is when somebody who was turned away may ask again, in seconds. Clients of the API server do so by themselves.
 	retryAfter = 1
 	// maxFilter is the longest that a filter may be, in bytes of JSON.
-	maxFilter = 256 << 10
+	maxFilter = 32 << 10
 )
 
 // Access says who may read.
 type Access interface {
-	// Check says who bears the token, if he may read a notification, or without a name all of the namespace, or without a
-	// namespace all of the cluster. ErrUnknown and ErrForbidden are the reader's, other errors are ours.
+	// Check says who bears the token and asks about a notification, or without a name about all of the namespace, or without a
+	// namespace about all of the cluster. ErrUnknown and ErrForbidden are the reader's, ErrBusy is that of others; other
+	// errors are ours.
 	Check(ctx context.Context, token, namespace, name string) (Reader, error)
 }
 
-// Reader is somebody who may read.
+// Reader is somebody who asks.
 type Reader struct {
 	// Name tells those apart who are not to be in each other's way.
 	Name string
 	// From is when that began which he may read of: notifications that were created before are none of his. Zero: all.
 	From time.Time
+	// May, if it is given, is what is left to find out once he has a place: it returns From, or ErrForbidden.
+	May func(context.Context) (from time.Time, err error)
 }
+
+// Observer is told how each request ended: with Answered or Gone, or with the reason of the Status that was the answer, and
+// with the error behind it.
+type Observer func(outcome metav1.StatusReason, err error)
+
+const (
+	// Answered is that the reader got what he asked for.
+	Answered metav1.StatusReason = "Answered"
+	// Gone is that he did not wait for it.
+	Gone metav1.StatusReason = "Gone"
+)
 
 var (
 	// ErrUnknown is that the token tells nobody.
@@ -57,22 +75,23 @@ var (
 )
 
 type handler struct {
-	store  archive.Store
-	access Access
-	now    func() time.Time
-	door   *door
+	store     archive.Store
+	access    Access
+	now       func() time.Time
+	door      *door
+	observers []Observer
 }
 
 // question is answered with what JSON is made of.
 type question func(*http.Request, Reader) (any, error)
 
-// New returns what answers the requests.
-func New(store archive.Store, access Access, now func() time.Time) http.Handler {
-	return newHandler(store, access, now, standard)
+// New returns what answers the requests, and tells the observers.
+func New(store archive.Store, access Access, now func() time.Time, observers ...Observer) http.Handler {
+	return newHandler(store, access, now, standard, observers...)
 }
 
-func newHandler(store archive.Store, access Access, now func() time.Time, l limits) http.Handler {
-	h := &handler{store: store, access: access, now: now, door: newDoor(l)}
+func newHandler(store archive.Store, access Access, now func() time.Time, l limits, observers ...Observer) http.Handler {
+	h := &handler{store: store, access: access, now: now, door: newDoor(l), observers: observers}
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET "+ListPath, h.answer(h.list))
 	mux.HandleFunc("GET "+ListPath+"/{namespace}/{name}", h.answer(h.get))
@@ -82,41 +101,65 @@ func newHandler(store archive.Store, access Access, now func() time.Time, l limi
 // answer lets in who may and writes what the question returns. Whoever reads it slowly has the request in hand, and no turn.
 func (h *handler) answer(q question) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
-		code := http.StatusOK
-		body, leave, err := h.ask(r, q)
-		defer leave()
+		reader, err := h.check(r)
 		if err != nil {
-			status := failure(err)
-			code = int(status.Code)
-			if status.Details != nil {
-				w.Header().Set("Retry-After", strconv.Itoa(int(status.Details.RetryAfterSeconds)))
-			}
-			body, _ = json.Marshal(status) // of strings and numbers alone
+			h.write(w, r, nil, err)
+			return
 		}
-		w.Header().Set("Content-Type", "application/json")
-		w.Header().Set("X-Content-Type-Options", "nosniff")
-		// where there are no deadlines there is no connection either
-		deadline := time.Now().Add(h.door.write) //nolint:forbidigo // connections go by this machine's clock
-		_ = http.NewResponseController(w).SetWriteDeadline(deadline)
-		w.WriteHeader(code)
-		_, _ = w.Write(body) //nolint:gosec // it is JSON, and says so; a reader that has gone misses nothing
+		leave, err := h.door.enter(reader.Name)
+		if err != nil {
+			h.write(w, r, nil, err)
+			return
+		}
+		defer leave()
+		body, err := h.ask(r, q, reader)
+		h.write(w, r, body, err)
 	}
 }
 
-// ask returns the answer as JSON. The request is in hand until leave is called, whatever the error.
-func (h *handler) ask(r *http.Request, q question) (body []byte, leave func(), err error) {
-	leave = func() {}
-	reader, err := h.check(r)
+// write answers with a body of JSON, or with what went wrong.
+func (h *handler) write(w http.ResponseWriter, r *http.Request, body []byte, err error) {
+	code, outcome := http.StatusOK, Answered
 	if err != nil {
-		return nil, leave, err
+		status := h.failure(err)
+		code, outcome = int(status.Code), status.Reason
+		if status.Details != nil {
+			w.Header().Set("Retry-After", strconv.Itoa(int(status.Details.RetryAfterSeconds)))
+		}
+		if r.Context().Err() != nil {
+			outcome = Gone
+		}
+		body, _ = json.Marshal(status) // of strings and numbers alone
 	}
-	in, err := h.door.enter(reader.Name)
-	if err != nil {
-		return nil, leave, err
+	for _, observe := range h.observers {
+		observe(outcome, err)
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("X-Content-Type-Options", "nosniff")
+	// where there are no deadlines there is no connection either
+	deadline := time.Now().Add(h.door.write) //nolint:forbidigo // connections go by this machine's clock
+	_ = http.NewResponseController(w).SetWriteDeadline(deadline)
+	w.WriteHeader(code)
+	_, _ = w.Write(body) //nolint:gosec // it is JSON, and says so; a reader that has gone misses nothing
+}
+
+// ask returns the answer as JSON. A panic is an error like others.
+func (h *handler) ask(r *http.Request, q question, reader Reader) (body []byte, err error) {
+	defer func() {
+		if reason := recover(); reason != nil {
+			body, err = nil, fmt.Errorf("panic: %v\n%s", reason, debug.Stack())
+		}
+	}()
+	if reader.May != nil {
+		ctx, cancel := context.WithTimeout(r.Context(), h.door.check)
+		defer cancel()
+		if reader.From, err = reader.May(ctx); err != nil {
+			return nil, err
+		}
 	}
 	done, err := h.door.turn(r.Context(), reader.Name)
 	if err != nil {
-		return nil, in, err
+		return nil, err
 	}
 	defer done()
 	ctx, cancel := context.WithTimeout(r.Context(), h.door.query)
@@ -126,19 +169,25 @@ func (h *handler) ask(r *http.Request, q question) (body []byte, leave func(), e
 		if ctx.Err() != nil && r.Context().Err() == nil {
 			err = errSlow
 		}
-		return nil, in, err
+		return nil, err
 	}
-	body, err = json.Marshal(result)
-	return body, in, err
+	return json.Marshal(result)
 }
 
 // errSlow is that the archive has not answered in time.
 var errSlow = errors.New("the archive takes too long")
 
+// check says who asks. What cannot be the name of anything is refused before anybody is asked about it.
 func (h *handler) check(r *http.Request) (Reader, error) {
 	namespace, name := r.PathValue("namespace"), r.PathValue("name")
 	if name == "" {
 		namespace = r.URL.Query().Get("namespace")
+	}
+	if namespace != "" && len(validation.IsDNS1123Label(namespace)) > 0 {
+		return Reader{}, fmt.Errorf("%w: namespace: there can be none of that name", archive.ErrQuery)
+	}
+	if len(name) > validation.DNS1123SubdomainMaxLength {
+		return Reader{}, fmt.Errorf("%w: name: may be at most %d bytes long", archive.ErrQuery, validation.DNS1123SubdomainMaxLength)
 	}
 	ctx, cancel := context.WithTimeout(r.Context(), h.door.check)
 	defer cancel()
@@ -163,9 +212,7 @@ func (h *handler) list(r *http.Request, reader Reader) (any, error) {
 		if len(filter) > maxFilter {
 			return nil, fmt.Errorf("%w: filter: may be at most %d bytes long", archive.ErrQuery, maxFilter)
 		}
-		decoder := json.NewDecoder(strings.NewReader(filter))
-		decoder.DisallowUnknownFields()
-		if err := decoder.Decode(&q.Filter); err != nil {
+		if err := decode(filter, &q.Filter); err != nil {
 			return nil, fmt.Errorf("%w: filter: %w", archive.ErrQuery, err)
 		}
 	}
@@ -186,6 +233,19 @@ func (h *handler) list(r *http.Request, reader Reader) (any, error) {
 	}, nil
 }
 
+// decode reads a filter and holds it to its schema.
+func decode(filter string, into *v1alpha1.NotificationFilterSpec) error {
+	decoder := json.NewDecoder(strings.NewReader(filter))
+	decoder.DisallowUnknownFields()
+	if err := decoder.Decode(into); err != nil {
+		return err
+	}
+	if _, err := decoder.Token(); !errors.Is(err, io.EOF) {
+		return errors.New("something stands behind it")
+	}
+	return logfilter.Validate(into)
+}
+
 // get answers with the entry that was created last under the name: if that is none of the reader's, no other is.
 func (h *handler) get(r *http.Request, reader Reader) (any, error) {
 	n, err := h.store.Get(r.Context(), r.PathValue("namespace"), r.PathValue("name"))
@@ -197,7 +257,7 @@ func (h *handler) get(r *http.Request, reader Reader) (any, error) {
 
 // failure tells what went wrong as the API server does. What is our own trouble is told without its details: they may be
 // those of a database that the reader has nothing to do with.
-func failure(err error) metav1.Status {
+func (h *handler) failure(err error) metav1.Status {
 	s := metav1.Status{
 		TypeMeta: metav1.TypeMeta{APIVersion: "v1", Kind: "Status"}, Status: metav1.StatusFailure, Message: err.Error(),
 	}
@@ -210,16 +270,16 @@ func failure(err error) metav1.Status {
 		s.Code, s.Reason = http.StatusBadRequest, metav1.StatusReasonBadRequest
 	case errors.Is(err, archive.ErrNotFound):
 		s.Code, s.Reason = http.StatusNotFound, metav1.StatusReasonNotFound
-	case errors.Is(err, errBusy):
+	case errors.Is(err, ErrBusy):
 		s.Code, s.Reason = http.StatusTooManyRequests, metav1.StatusReasonTooManyRequests
 		s.Message = "the archive has too much to do, for this account or in all: try again in a moment"
 		s.Details = &metav1.StatusDetails{RetryAfterSeconds: retryAfter}
 	case errors.Is(err, errSlow):
 		s.Code, s.Reason = http.StatusGatewayTimeout, metav1.StatusReasonTimeout
-		s.Message = fmt.Sprintf("the archive did not answer within %s: ask for a shorter time, or for less text", standard.query)
+		s.Message = fmt.Sprintf("the archive did not answer within %s: ask for a shorter time, or for less text", h.door.query)
 	default:
 		s.Code, s.Reason = http.StatusServiceUnavailable, metav1.StatusReasonServiceUnavailable
-		s.Message = "the archive cannot be read now; the manager's log and the metric tocsin_archive_failures_total tell why"
+		s.Message = "the archive cannot be read now; the manager's log tells why"
 	}
 	return s
 }

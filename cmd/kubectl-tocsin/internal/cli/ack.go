@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 	authenticationv1 "k8s.io/api/authentication/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -47,7 +48,7 @@ func ackCommand(a *App) *cobra.Command {
 
   # Hear of it again, although somebody asked for quiet
   kubectl tocsin ack outbreak-mnaaog7ng2 --quiet-until-cleared=false`,
-		ValidArgsFunction: a.named(&v1alpha1.NotificationList{}).complete,
+		ValidArgsFunction: a.named(&v1alpha1.NotificationList{}).entries,
 		RunE:              func(c *cobra.Command, names []string) error { return v.run(c, a, names) },
 	}
 	v.addLog(c)
@@ -114,15 +115,19 @@ func (v *ackVerb) all(c *cobra.Command, a *App, names []string, filtered bool) e
 	if err != nil {
 		return err
 	}
+	var list []*v1alpha1.Notification
+	for _, name := range names {
+		list = append(list, unread(namespace, name))
+	}
 	if filtered {
-		if names, err = v.open(c, a, cluster, namespace); err != nil {
+		if list, err = v.open(c, a, cluster, namespace); err != nil {
 			return err
 		}
 	}
 	var failed error
-	for _, name := range names {
-		if err := v.acknowledge(c.Context(), a, cluster, client.ObjectKey{Namespace: namespace, Name: name}); err != nil {
-			if len(names) == 1 || c.Context().Err() != nil {
+	for _, n := range list {
+		if err := v.acknowledge(c.Context(), a, cluster, n); err != nil {
+			if len(list) == 1 || c.Context().Err() != nil {
 				return err
 			}
 			a.note("%s", explain(err))
@@ -132,8 +137,14 @@ func (v *ackVerb) all(c *cobra.Command, a *App, names []string, filtered bool) e
 	return failed
 }
 
-// open returns the names of those that meet the filter and are not acknowledged, the oldest first.
-func (v *ackVerb) open(c *cobra.Command, a *App, cluster client.Reader, namespace string) ([]string, error) {
+// unread is one of which no more is known than its name.
+func unread(namespace, name string) *v1alpha1.Notification {
+	return &v1alpha1.Notification{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: name}}
+}
+
+// open returns those that meet the filter and are not acknowledged, the oldest first. Of each it returns what it takes to
+// acknowledge it.
+func (v *ackVerb) open(c *cobra.Command, a *App, cluster client.Reader, namespace string) ([]*v1alpha1.Notification, error) {
 	spec, err := v.spec(c.Context(), a, cluster, c.Flags())
 	if err != nil {
 		return nil, err
@@ -155,27 +166,33 @@ func (v *ackVerb) open(c *cobra.Command, a *App, cluster client.Reader, namespac
 	q := query{namespace, selectors, defaultChunk}
 	if _, err := each(c.Context(), cluster, &v1alpha1.NotificationList{}, q, func(n *v1alpha1.Notification) error {
 		if filter.Match(n) {
-			found.add(entry{at: logfilter.Time(n), name: n.Name})
+			one := unread(n.Namespace, n.Name)
+			if v.dryRun != dryRunClient || v.table() { // else it is shown as it is read
+				one.ResourceVersion = n.ResourceVersion
+			}
+			found.add(entry{at: logfilter.Time(n), turn: turnOf(n), name: n.Name, object: one})
 		}
 		return nil
 	}); err != nil {
 		return nil, err
 	}
-	var names []string
+	var list []*v1alpha1.Notification
 	for _, e := range found.inOrder() {
-		names = append(names, e.name)
+		list = append(list, e.object.(*v1alpha1.Notification))
 	}
-	if len(names) == 0 {
+	if len(list) == 0 {
 		nowhere(a, "notifications that are not acknowledged", namespace)
 	}
-	return names, nil
+	return list, nil
 }
 
-// acknowledge sets the comment, unless there is one.
-func (v *ackVerb) acknowledge(ctx context.Context, a *App, c client.Client, key client.ObjectKey) error {
-	n := &v1alpha1.Notification{}
-	if err := c.Get(ctx, key, n); err != nil {
-		return err
+// acknowledge sets the comment, unless there is one. It reads first what was not read.
+func (v *ackVerb) acknowledge(ctx context.Context, a *App, c client.Client, n *v1alpha1.Notification) error {
+	anew := unread(n.Namespace, n.Name)
+	if n.ResourceVersion == "" {
+		if err := c.Get(ctx, client.ObjectKeyFromObject(anew), n); err != nil {
+			return err
+		}
 	}
 	switch {
 	case n.Spec.Acknowledgement != nil:
@@ -190,10 +207,10 @@ func (v *ackVerb) acknowledge(ctx context.Context, a *App, c client.Client, key 
 	err = v.send(ctx, c, n, patch)
 	switch {
 	case apierrors.IsConflict(err): // its status changed, or somebody was quicker
-		return v.acknowledge(ctx, a, c, key)
+		return v.acknowledge(ctx, a, c, anew)
 	case apierrors.IsForbidden(err) && v.by == "" && strings.Contains(err.Error(), "spec.acknowledgement.by"):
 		if v.by, err = myself(ctx, c); err == nil {
-			err = v.acknowledge(ctx, a, c, key)
+			err = v.acknowledge(ctx, a, c, anew)
 		}
 		return err
 	case err != nil:

@@ -3,6 +3,7 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -53,7 +54,7 @@ func (f *archiveFlags) addFlags(a *App, c *cobra.Command) {
 	flags.BoolVar(&f.archive, "archive", false, "Read the manager's archive: what is finished, even if gone from the cluster")
 	flags.StringVar(&f.operator, "operator-namespace", "tocsin-system", "Namespace of the manager, for --archive")
 	flags.StringVar(&f.account, "archive-account", "tocsin-log-reader",
-		"ServiceAccount to read the archive as; one of the namespace, or with -A of the manager's namespace")
+		"ServiceAccount to read the archive as: the namespace's, or else the one of that name in the manager's namespace")
 	a.complete(c, "operator-namespace", a.namespaces)
 }
 
@@ -70,6 +71,8 @@ type archiveReader struct {
 	order string
 	// turned is called after each page, unless it is nil.
 	turned func() error
+	// home is the namespace of the account that asks.
+	home string
 	// token shows who asks, and was made at the time made.
 	token string
 	made  time.Time
@@ -92,7 +95,9 @@ func (f *archiveFlags) reader(a *App, namespace string) (*archiveReader, error) 
 	if err != nil {
 		return nil, err
 	}
-	return &archiveReader{archiveFlags: *f, server: server, now: a.Now, namespace: namespace}, nil
+	return &archiveReader{
+		archiveFlags: *f, server: server, now: a.Now, namespace: namespace, home: cmp.Or(namespace, f.operator),
+	}, nil
 }
 
 // each visits what the filter selects, in the reader's order, until there are enough; a negative number is never enough. It asks
@@ -159,12 +164,18 @@ func (r *archiveReader) visit(page *v1alpha1.NotificationList, visit func(*v1alp
 	return visited, nil
 }
 
+// get reads one entry. Its namespace's account does not see it if it is older than the namespace; the manager's does.
 func (r *archiveReader) get(ctx context.Context, name string) (*v1alpha1.Notification, error) {
 	if wrong := content.IsPathSegmentName(name); name == "" || len(wrong) > 0 {
 		return nil, fmt.Errorf("%q is no name of a notification", name)
 	}
 	var n v1alpha1.Notification
-	if err := r.ask(ctx, ArchiveListPath+"/"+r.namespace+"/"+name, nil, &n); err != nil {
+	at := ArchiveListPath + "/" + r.namespace + "/" + name
+	err := r.ask(ctx, at, nil, &n)
+	if apierrors.IsNotFound(err) && r.home != r.operator && r.standIn(ctx) == nil {
+		err = r.ask(ctx, at, nil, &n)
+	}
+	if err != nil {
 		return nil, err
 	}
 	return &n, nil
@@ -182,27 +193,38 @@ func (r *archiveReader) ask(ctx context.Context, at string, parameters map[strin
 	return helpful(request.Do(ctx).Into(answer))
 }
 
-// renew has the API server make a token, anew when half of its time is over: a long log takes longer to read.
+// renew has the API server make a token, anew when half of its time is over: a long log takes longer to read. A namespace that
+// is gone has no account, and another may have none: then the manager's stands in, for those who may have its token.
 func (r *archiveReader) renew(ctx context.Context) error {
 	if r.token != "" && r.now().Sub(r.made) < tokenSeconds*time.Second/2 {
 		return nil
 	}
-	home := r.namespace
-	if home == "" {
-		home = r.operator
+	err := r.makeToken(ctx)
+	if (apierrors.IsNotFound(err) || apierrors.IsForbidden(err)) && r.home != r.operator && r.standIn(ctx) == nil {
+		return nil
 	}
+	return helpful(err)
+}
+
+// standIn has the account of the manager's namespace ask from now on.
+func (r *archiveReader) standIn(ctx context.Context) error {
+	r.home = r.operator
+	return r.makeToken(ctx)
+}
+
+func (r *archiveReader) makeToken(ctx context.Context) error {
 	lifetime := int64(tokenSeconds)
 	request := &authenticationv1.TokenRequest{
 		Spec: authenticationv1.TokenRequestSpec{Audiences: []string{ArchiveAudience}, ExpirationSeconds: &lifetime},
 	}
 	made := r.now()
-	err := r.server.Post().Namespace(home).Resource("serviceaccounts").Name(r.account).SubResource("token").Body(request).
+	err := r.server.Post().Namespace(r.home).Resource("serviceaccounts").Name(r.account).SubResource("token").Body(request).
 		Do(ctx).Into(request)
 	if err != nil {
-		return helpful(err)
+		return err
 	}
 	if request.Status.Token == "" {
-		return fmt.Errorf("the API server made no token of ServiceAccount %s/%s", home, r.account)
+		return fmt.Errorf("the API server made no token of ServiceAccount %s/%s", r.home, r.account)
 	}
 	r.token, r.made = request.Status.Token, made
 	return nil

@@ -415,6 +415,64 @@ func TestTheTokenIsOfTheRightAccount(t *testing.T) {
 	}
 }
 
+// Namespaces that are gone have no accounts, and others may have none: whoever may read all reads them, too.
+func TestTheManagersAccountStandsInForTheNamespaces(t *testing.T) {
+	t.Parallel()
+	account := schema.GroupResource{Resource: "serviceaccounts"}
+	none := apierrors.NewNotFound(account, "tocsin-log-reader")
+	denied := apierrors.NewForbidden(account, "tocsin-log-reader", errors.New(`User "eve" cannot`))
+	noEntry := &apierrors.StatusError{ErrStatus: metav1.Status{
+		Status: metav1.StatusFailure, Code: http.StatusNotFound, Reason: metav1.StatusReasonNotFound, Message: "no such notification",
+	}}
+	const (
+		own, show, log = "/namespaces/security/serviceaccounts/", "show outbreak-c5wq3tz8fh --archive -o name", "log --archive -o name"
+		home, entry    = operatorPath + "/serviceaccounts/", "/security/outbreak-c5wq3tz8fh"
+	)
+	for name, tc := range map[string]struct {
+		line string
+		// wrong is what those who ask for these paths are told, so many times in all.
+		wrong map[string]*apierrors.StatusError
+		times int
+		// says is what is said if nothing is shown.
+		says string
+	}{
+		"no account, show":                {show, map[string]*apierrors.StatusError{own: none}, 1, ""},
+		"no account, log":                 {log, map[string]*apierrors.StatusError{own: none}, 1, ""},
+		"no right in the namespace, show": {show, map[string]*apierrors.StatusError{own: denied}, 1, ""},
+		"no right in the namespace, log":  {log, map[string]*apierrors.StatusError{own: denied}, 1, ""},
+		"of the namespace before, show":   {show, map[string]*apierrors.StatusError{entry: noEntry}, 1, ""},
+		"no account, no right to another": {show, map[string]*apierrors.StatusError{own: none, home: denied}, 9, `(NotFound): serviceaccounts "toc`},
+		"no right to either":              {log, map[string]*apierrors.StatusError{own: denied, home: none}, 9, `(Forbidden): serviceaccounts "toc`},
+		"no entry, no right to another":   {show, map[string]*apierrors.StatusError{entry: noEntry, home: denied}, 9, "(NotFound): no such notification\n"},
+		"no entry for either":             {show, map[string]*apierrors.StatusError{entry: noEntry}, 9, "(NotFound): no such notification\n"},
+		"the API server cannot, which is said": {log, map[string]*apierrors.StatusError{own: apierrors.NewServiceUnavailable("busy")}, 1,
+			"(ServiceUnavailable): busy\n"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := newArchive(t)
+			told := 0
+			s.answer = func(path string) *metav1.Status {
+				for at, err := range tc.wrong {
+					if strings.Contains(path, at) && told < tc.times {
+						told++
+						return err.ErrStatus.DeepCopy()
+					}
+				}
+				return nil
+			}
+			x := archiveTerminal(t, s)
+			code := x.runQuietly(t, tc.line)
+			if tc.says == "" && (code != 0 || x.shown() != "outbreak-c5wq3tz8fh") {
+				t.Errorf("exit code %d, shown is %q: %s", code, x.shown(), x.err.String())
+			}
+			if tc.says != "" && (code != 1 || !strings.HasPrefix(x.err.String(), "Error from server "+tc.says)) {
+				t.Errorf("exit code %d: %s", code, x.err.String())
+			}
+		})
+	}
+}
+
 func TestErrorsOfTheArchive(t *testing.T) {
 	t.Parallel()
 	account := schema.GroupResource{Resource: "serviceaccounts"}

@@ -65,6 +65,7 @@ func (a *App) server() (*rest.Config, error) {
 		return nil, err
 	}
 	config = rest.CopyConfig(config)
+	config.QPS = -1 // it asks for one thing after the other, and the API server says when it is too much
 	config.UserAgent = rest.DefaultKubernetesUserAgent()
 	config.WarningHandler = rest.NewWarningWriter(clean{a.ErrOut}, rest.WarningWriterOptions{Deduplicate: true})
 	return config, nil
@@ -101,6 +102,7 @@ func Root(a *App) *cobra.Command {
 		a.config.AddFlags(root.PersistentFlags())
 		addVerbosity(root.PersistentFlags(), a.ErrOut)
 		a.complete(root, "namespace", a.namespaces)
+		a.completeConfig(root)
 	}
 	for _, verb := range []func(*App) *cobra.Command{
 		logCommand, showCommand, ackCommand, eventsCommand, testCommand, conditionsCommand, channelsCommand,

@@ -4,6 +4,8 @@ package cli
 
 import (
 	"context"
+	"maps"
+	"slices"
 	"strings"
 	"time"
 
@@ -11,6 +13,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/meta"
 	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/client-go/tools/clientcmd/api"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/tocsin-dev/tocsin/api/v1alpha1"
@@ -27,19 +30,41 @@ const (
 type names func(ctx context.Context) []string
 
 func (n names) complete(c *cobra.Command, given []string, begun string) ([]string, cobra.ShellCompDirective) {
+	return n.after(c, "", given, begun)
+}
+
+// after completes what follows something that is there, with what is not taken yet.
+func (n names) after(c *cobra.Command, there string, taken []string, begun string) ([]string, cobra.ShellCompDirective) {
 	ctx, cancel := context.WithTimeout(c.Context(), completionTimeout)
 	defer cancel()
-	taken := map[string]bool{}
-	for _, name := range given {
-		taken[name] = true
-	}
 	var fitting []string
 	for _, name := range n(ctx) {
-		if strings.HasPrefix(name, begun) && !taken[name] {
-			fitting = append(fitting, name)
+		if strings.HasPrefix(name, begun) && !slices.Contains(taken, name) {
+			fitting = append(fitting, there+name)
 		}
 	}
 	return fitting, cobra.ShellCompDirectiveNoFileComp
+}
+
+// list completes the last of words with commas between them.
+func (n names) list(c *cobra.Command, _ []string, begun string) ([]string, cobra.ShellCompDirective) {
+	there := begun[:strings.LastIndex(begun, ",")+1]
+	return n.after(c, there, strings.Split(there, ","), begun[len(there):])
+}
+
+// entries completes names of notifications, also where they are given as TYPE/NAME.
+func (n names) entries(c *cobra.Command, given []string, begun string) ([]string, cobra.ShellCompDirective) {
+	there := begun[:strings.LastIndex(begun, "/")+1]
+	if _, err := entryName(there + "x"); err != nil {
+		return nothing(c, given, begun)
+	}
+	var taken []string
+	for _, one := range given {
+		if name, err := entryName(one); err == nil {
+			taken = append(taken, name)
+		}
+	}
+	return n.after(c, there, taken, begun[len(there):])
 }
 
 // first completes the first argument alone.
@@ -55,11 +80,40 @@ func nothing(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirecti
 	return nil, cobra.ShellCompDirectiveNoFileComp
 }
 
+// entry completes the first argument alone.
+func (n names) entry(c *cobra.Command, given []string, begun string) ([]string, cobra.ShellCompDirective) {
+	if len(given) > 0 {
+		return nothing(c, given, begun)
+	}
+	return n.entries(c, given, begun)
+}
+
 func (a *App) complete(c *cobra.Command, flag string, n names) {
-	if err := c.RegisterFlagCompletionFunc(flag, func(c *cobra.Command, _ []string, begun string) ([]string, cobra.ShellCompDirective) {
+	completeBy(c, flag, func(c *cobra.Command, _ []string, begun string) ([]string, cobra.ShellCompDirective) {
 		return n.complete(c, nil, begun)
-	}); err != nil {
+	})
+}
+
+func completeBy(c *cobra.Command, flag string, by cobra.CompletionFunc) {
+	if err := c.RegisterFlagCompletionFunc(flag, by); err != nil {
 		panic(err) // the flag does not exist: a mistake of this program
+	}
+}
+
+// completeConfig completes the flags that name something in the kubeconfig.
+func (a *App) completeConfig(c *cobra.Command) {
+	for flag, of := range map[string]func(*api.Config) []string{
+		"context": func(k *api.Config) []string { return slices.Sorted(maps.Keys(k.Contexts)) },
+		"cluster": func(k *api.Config) []string { return slices.Sorted(maps.Keys(k.Clusters)) },
+		"user":    func(k *api.Config) []string { return slices.Sorted(maps.Keys(k.AuthInfos)) },
+	} {
+		a.complete(c, flag, func(context.Context) []string {
+			config, err := a.config.ToRawKubeConfigLoader().RawConfig()
+			if err != nil {
+				return nil
+			}
+			return of(&config)
+		})
 	}
 }
 
@@ -99,12 +153,12 @@ func (a *App) list(ctx context.Context, list client.ObjectList, options ...clien
 // completeShared and completeLog complete the flags of filters.
 func (a *App) completeShared(c *cobra.Command) {
 	a.complete(c, "filter", a.named(&v1alpha1.NotificationFilterList{}))
-	a.complete(c, "severity", words(severities))
+	completeBy(c, "severity", words(severities).list)
 }
 
 func (a *App) completeLog(c *cobra.Command) {
 	a.completeShared(c)
-	a.complete(c, "condition", a.named(&v1alpha1.NotificationConditionList{}))
-	a.complete(c, "channel", a.named(&v1alpha1.NotificationChannelList{}))
-	a.complete(c, "state", words(states))
+	completeBy(c, "condition", a.named(&v1alpha1.NotificationConditionList{}).list)
+	completeBy(c, "channel", a.named(&v1alpha1.NotificationChannelList{}).list)
+	completeBy(c, "state", words(states).list)
 }

@@ -80,17 +80,11 @@ func (a *App) hindered(draft *v1alpha1.NotificationCondition, find func(name str
 	}
 }
 
-// inCluster finds channels in the namespace of a draft; nil is none.
+// inCluster finds channels in the namespace of a draft.
 func inCluster(ctx context.Context, c client.Reader, namespace string) func(string) (*v1alpha1.NotificationChannel, error) {
 	return func(name string) (*v1alpha1.NotificationChannel, error) {
 		channel := &v1alpha1.NotificationChannel{}
-		switch err := c.Get(ctx, client.ObjectKey{Namespace: namespace, Name: name}, channel); {
-		case apierrors.IsNotFound(err):
-			return nil, nil
-		case err != nil:
-			return nil, err
-		}
-		return channel, nil
+		return channel, c.Get(ctx, client.ObjectKey{Namespace: namespace, Name: name}, channel)
 	}
 }
 
@@ -117,49 +111,72 @@ func (a *App) draftCondition(path string) (*v1alpha1.NotificationCondition, erro
 	return draft, nil
 }
 
-// accepted asks the API server whether it would take a draft, without storing it. Whoever may not create or update
-// conditions may try one all the same, and is told that nobody has checked it.
-func (a *App) accepted(ctx context.Context, c client.Client, draft *v1alpha1.NotificationCondition) error {
+// accepted asks the API server whether it would take a draft, without storing it. Whoever may not create or update such
+// objects may try one all the same, and is told that nobody has checked it; so is who tries one in a namespace that does
+// not exist yet.
+func (a *App) accepted(ctx context.Context, c client.Client, draft client.Object) error {
 	err := retry.RetryOnConflict(retry.DefaultBackoff, func() error { return dryRun(ctx, c, draft) })
-	if apierrors.IsForbidden(err) {
+	if apierrors.IsForbidden(err) || apierrors.IsNotFound(err) {
 		a.note("The draft was not checked by the API server: %s", err.Error())
 		return nil
 	}
 	return err
 }
 
-func dryRun(ctx context.Context, c client.Client, draft *v1alpha1.NotificationCondition) error {
-	would := &v1alpha1.NotificationCondition{ObjectMeta: metav1.ObjectMeta{Namespace: draft.Namespace, Name: draft.Name}}
-	if draft.Name == "" {
-		would.GenerateName = "draft-"
+func dryRun(ctx context.Context, c client.Client, draft client.Object) error {
+	var would client.Object
+	var fill func()
+	switch o := draft.(type) {
+	case *v1alpha1.NotificationCondition:
+		condition := &v1alpha1.NotificationCondition{}
+		would, fill = condition, func() { condition.Spec = *o.Spec.DeepCopy() }
+	case *v1alpha1.NotificationChannel:
+		channel := &v1alpha1.NotificationChannel{}
+		would, fill = channel, func() { channel.Spec = *o.Spec.DeepCopy() }
+	default:
+		return nil
+	}
+	would.SetNamespace(draft.GetNamespace())
+	if would.SetName(draft.GetName()); draft.GetName() == "" {
+		would.SetGenerateName("draft-")
 	} else if err := c.Get(ctx, client.ObjectKeyFromObject(would), would); client.IgnoreNotFound(err) != nil {
 		return err
 	}
-	would.Spec = *draft.Spec.DeepCopy()
-	if would.ResourceVersion == "" {
+	fill()
+	if would.GetResourceVersion() == "" {
 		return c.Create(ctx, would, client.DryRunAll)
 	}
 	return c.Update(ctx, would, client.DryRunAll)
 }
 
+// watchedNamespaces are those whose events a draft would watch, its own first.
+func watchedNamespaces(ctx context.Context, c client.Reader, draft *v1alpha1.NotificationCondition) ([]string, error) {
+	namespaces := []string{draft.Namespace}
+	if draft.Spec.NamespaceSelector == nil {
+		return namespaces, nil
+	}
+	selector, err := metav1.LabelSelectorAsSelector(draft.Spec.NamespaceSelector)
+	if err != nil {
+		return nil, fmt.Errorf("spec.namespaceSelector: %w", err)
+	}
+	var selected corev1.NamespaceList
+	if err := c.List(ctx, &selected, client.MatchingLabelsSelector{Selector: selector}); err != nil {
+		return nil, needed(err, "to find those that `spec.namespaceSelector` selects takes the right to list namespaces")
+	}
+	for _, ns := range selected.Items {
+		if ns.Name != draft.Namespace {
+			namespaces = append(namespaces, ns.Name)
+		}
+	}
+	return namespaces, nil
+}
+
 // watched are the events of the namespaces that a draft would watch. Reading them says how many there are by now.
 func watched(ctx context.Context, c client.Reader, draft *v1alpha1.NotificationCondition, chunk int64,
 	read func(events int)) ([]v1alpha1.SecurityEvent, error) {
-	namespaces := []string{draft.Namespace}
-	if draft.Spec.NamespaceSelector != nil {
-		selector, err := metav1.LabelSelectorAsSelector(draft.Spec.NamespaceSelector)
-		if err != nil {
-			return nil, fmt.Errorf("spec.namespaceSelector: %w", err)
-		}
-		var selected corev1.NamespaceList
-		if err := c.List(ctx, &selected, client.MatchingLabelsSelector{Selector: selector}); err != nil {
-			return nil, needed(err, "to find those that `spec.namespaceSelector` selects takes the right to list namespaces")
-		}
-		for _, ns := range selected.Items {
-			if ns.Name != draft.Namespace {
-				namespaces = append(namespaces, ns.Name)
-			}
-		}
+	namespaces, err := watchedNamespaces(ctx, c, draft)
+	if err != nil {
+		return nil, err
 	}
 	var events []v1alpha1.SecurityEvent
 	for _, namespace := range namespaces {

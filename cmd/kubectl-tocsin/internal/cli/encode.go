@@ -46,27 +46,14 @@ var (
 
 // writeList writes a List of objects, one after the other: as text it is never in memory as a whole.
 func writeList(to io.Writer, format string, objects []client.Object) error {
-	around, item, last := listYAML, itemYAML, ""
-	if format == formatJSON {
-		around, item, last = listJSON, itemJSON, "\n    ]"
-	}
 	out := bufio.NewWriter(to)
-	if _, err := out.WriteString(around.begin); err != nil {
-		return err
-	}
-	if len(objects) == 0 {
-		last = around.empty
-	}
-	for i, object := range objects {
-		data, err := item(i, object)
-		if err != nil {
-			return err
-		}
-		if _, err := out.Write(data); err != nil {
+	list := newListWriter(out, format)
+	for _, object := range objects {
+		if err := list.add(object); err != nil {
 			return err
 		}
 	}
-	if _, err := out.WriteString(last + around.end); err != nil {
+	if err := list.end(); err != nil {
 		return err
 	}
 	return out.Flush()

@@ -4,11 +4,14 @@ package cli
 
 import (
 	"bufio"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"os"
+	"strings"
 
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	utilyaml "k8s.io/apimachinery/pkg/util/yaml"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -18,8 +21,30 @@ import (
 )
 
 // readFile reads the objects of Tocsin's kinds that a file holds; "-" is the standard input. They are put in the namespace
-// where they name none. Unknown fields are refused.
+// where they name none. Unknown fields are refused, and other kinds are passed over.
 func (a *App) readFile(path string) ([]client.Object, error) {
+	objects, err := a.read(path)
+	if err != nil {
+		return nil, err
+	}
+	namespace, enforced, err := a.Namespace()
+	if err != nil {
+		return nil, err
+	}
+	for _, object := range objects {
+		if object.GetNamespace() == "" {
+			object.SetNamespace(namespace)
+		}
+		if own := object.GetNamespace(); enforced && own != namespace {
+			return nil, fmt.Errorf("the namespace from the provided object %q does not match the namespace %q. "+
+				"You must pass '--namespace=%s' to perform this operation", own, namespace, own)
+		}
+	}
+	return objects, nil
+}
+
+// read reads objects as they stand in the file.
+func (a *App) read(path string) ([]client.Object, error) {
 	in := a.In
 	if path != "-" {
 		file, err := os.Open(path) //nolint:gosec // the user names the file
@@ -29,80 +54,99 @@ func (a *App) readFile(path string) ([]client.Object, error) {
 		defer file.Close()
 		in = file
 	}
-	namespace, enforced, err := a.Namespace()
-	if err != nil {
-		return nil, err
-	}
-	var objects []client.Object
+	content := &manifest{}
 	documents := utilyaml.NewYAMLReader(bufio.NewReader(in))
 	for {
-		object, err := next(documents)
-		switch {
-		case errors.Is(err, io.EOF) && len(objects) == 0:
-			return nil, fmt.Errorf("%s: no objects found", path)
-		case errors.Is(err, io.EOF):
-			return objects, nil
-		case err != nil:
+		document, err := documents.Read()
+		if errors.Is(err, io.EOF) {
+			break
+		}
+		if err == nil {
+			err = content.add(document, schema.GroupVersionKind{})
+		}
+		if err != nil {
 			return nil, fmt.Errorf("%s: %w", path, err)
 		}
-		if object.GetNamespace() == "" {
-			object.SetNamespace(namespace)
-		}
-		if own := object.GetNamespace(); enforced && own != namespace {
-			return nil, fmt.Errorf("the namespace from the provided object %q does not match the namespace %q. "+
-				"You must pass '--namespace=%s' to perform this operation", own, namespace, own)
-		}
-		objects = append(objects, object)
+	}
+	switch {
+	case len(content.objects) > 0:
+		return content.objects, nil
+	case len(content.foreign) > 0:
+		return nil, fmt.Errorf("%s: holds nothing of %s, but %s", path, v1alpha1.GroupVersion, joined(content.foreign))
+	default:
+		return nil, fmt.Errorf("%s: no objects found", path)
 	}
 }
 
-// next reads the next object; io.EOF when there is none.
-func next(documents *utilyaml.YAMLReader) (client.Object, error) {
-	for {
-		document, err := documents.Read()
-		if err != nil {
-			return nil, err
-		}
-		if object, err := decode(document); object != nil || err != nil {
-			return object, err
-		}
-	}
+// manifest is what a file holds: objects of Tocsin's kinds, and the names of other kinds.
+type manifest struct {
+	objects []client.Object
+	foreign []string
 }
 
-// decode makes an object of a document; none of an empty one.
-func decode(document []byte) (client.Object, error) {
-	var head struct {
-		APIVersion string `json:"apiVersion"`
-		Kind       string `json:"kind"`
-	}
+// add takes a document, or an item of a list, which may leave out of what kind it is.
+func (m *manifest) add(document []byte, implied schema.GroupVersionKind) error {
 	var content any
-	if err := yaml.Unmarshal(document, &content); err != nil {
-		return nil, err
+	if err := yaml.Unmarshal(document, &content); err != nil || content == nil {
+		return err
 	}
-	if content == nil {
-		return nil, nil //nolint:nilnil // an empty document is no object and no mistake
-	}
+	var head metav1.TypeMeta
 	if err := yaml.Unmarshal(document, &head); err != nil {
-		return nil, err
+		return err
 	}
+	kind := head.GroupVersionKind()
+	if head.APIVersion == "" && head.Kind == "" {
+		kind = implied
+	}
+	switch {
+	case kind.Kind == "" || kind.Version == "":
+		return errors.New("an object has no apiVersion or no kind")
+	case kind == schema.GroupVersionKind{Version: "v1", Kind: "List"}:
+		return m.addList(document, schema.GroupVersionKind{})
+	case kind.Group != v1alpha1.GroupVersion.Group:
+		m.foreign = append(m.foreign, head.APIVersion+" "+head.Kind)
+		return nil
+	}
+	return m.addOwn(document, kind)
+}
+
+// addOwn takes an object of Tocsin's kinds, or a list of them.
+func (m *manifest) addOwn(document []byte, kind schema.GroupVersionKind) error {
 	scheme, err := Scheme()
 	if err != nil {
-		return nil, err
-	}
-	kind := schema.FromAPIVersionAndKind(head.APIVersion, head.Kind)
-	if kind.GroupVersion() != v1alpha1.GroupVersion {
-		return nil, fmt.Errorf("%q, kind %q is none of Tocsin's kinds (apiVersion %s)", head.APIVersion, head.Kind, v1alpha1.GroupVersion)
+		return err
 	}
 	made, err := scheme.New(kind)
 	if err != nil {
-		return nil, err
+		return fmt.Errorf("%s knows no kind %q", kind.GroupVersion(), kind.Kind)
 	}
-	object, ok := made.(client.Object)
-	if !ok {
-		return nil, fmt.Errorf("kind %s is a list", head.Kind)
+	switch object := made.(type) {
+	case client.ObjectList:
+		return m.addList(document, kind.GroupVersion().WithKind(strings.TrimSuffix(kind.Kind, "List")))
+	case client.Object:
+		if err := yaml.UnmarshalStrict(document, object); err != nil {
+			return fmt.Errorf("%s %s: %w", kind.Kind, object.GetName(), err)
+		}
+		m.objects = append(m.objects, object)
+		return nil
+	default:
+		return fmt.Errorf("%s is no kind of objects", kind.Kind)
 	}
-	if err := yaml.UnmarshalStrict(document, object); err != nil {
-		return nil, fmt.Errorf("%s %s: %w", head.Kind, object.GetName(), err)
+}
+
+func (m *manifest) addList(document []byte, of schema.GroupVersionKind) error {
+	var list struct {
+		metav1.TypeMeta `json:",inline"`
+		Metadata        metav1.ListMeta   `json:"metadata"`
+		Items           []json.RawMessage `json:"items"`
 	}
-	return object, nil
+	if err := yaml.UnmarshalStrict(document, &list); err != nil {
+		return fmt.Errorf("%s: %w", list.Kind, err)
+	}
+	for _, item := range list.Items {
+		if err := m.add(item, of); err != nil {
+			return err
+		}
+	}
+	return nil
 }

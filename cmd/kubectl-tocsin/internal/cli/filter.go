@@ -37,6 +37,7 @@ func (f *filterFlags) addShared(c *cobra.Command) {
 	flags.StringSliceVar(&f.severities, "severity", nil, "Severities: "+strings.Join(severities, ", "))
 	flags.StringSliceVar(&f.computers, "computer", nil, "Names of computers")
 	flags.StringVar(&f.text, "text", "", "Text to look for, whatever its case")
+	criteria(flags, "filter", "since", "until", "type", "severity", "computer", "text")
 }
 
 // addLog adds those for the log alone.
@@ -48,6 +49,7 @@ func (f *filterFlags) addLog(c *cobra.Command) {
 	flags.StringSliceVar(&f.channels, "channel", nil, "Names of channels")
 	flags.StringSliceVar(&f.states, "state", nil, "States: "+strings.Join(states, ", "))
 	flags.BoolVar(&f.acknowledged, "acknowledged", false, "Those that are acknowledged; =false for those that are not")
+	criteria(flags, "creator", "condition", "channel", "state")
 }
 
 var (
@@ -104,7 +106,7 @@ func (f *filterFlags) names(spec *v1alpha1.NotificationFilterSpec) error {
 		}
 		*field.to = nil
 		for _, value := range field.values {
-			if value == "" {
+			if strings.TrimSpace(value) == "" {
 				return fmt.Errorf("--%s: a name may not be empty", field.flag)
 			}
 			*field.to = append(*field.to, v1alpha1.Wildcard(value))

@@ -84,6 +84,7 @@ func logCommand(a *App) *cobra.Command {
 // entry is an object of a list at its time, as an object or, where that is all that is shown of it, as a row.
 type entry struct {
 	at     time.Time
+	turn   turn
 	name   string
 	key    any
 	object client.Object
@@ -104,7 +105,9 @@ func (e *entries) add(one entry) {
 
 // inOrder returns the newest, the newest last.
 func (e *entries) inOrder() []entry {
-	slices.SortFunc(e.list, func(a, b entry) int { return cmp.Or(a.at.Compare(b.at), cmp.Compare(a.name, b.name)) })
+	slices.SortFunc(e.list, func(a, b entry) int {
+		return cmp.Or(a.at.Compare(b.at), a.turn.compare(b.turn), cmp.Compare(a.name, b.name))
+	})
 	if e.tail >= 0 && len(e.list) > e.tail {
 		e.list = slices.Clone(e.list[len(e.list)-e.tail:])
 	}
@@ -147,10 +150,15 @@ func (v *logVerb) run(c *cobra.Command, a *App) error {
 		a.note("warning: --watch requested, --sort-by will be ignored for watch events received")
 	}
 	table := v.newTable(a, v.header()...)
-	if err := v.show(a, table, found.inOrder(), "notifications", namespace, v.watch); err != nil || !v.watch {
+	if !v.watch {
+		return v.show(a, table, found.inOrder(), "notifications", namespace, false)
+	}
+	w := &watching{logVerb: v, App: a, cluster: cluster, query: q, filter: filter, table: table, seen: seen, last: map[string]uint64{}}
+	if err := w.tell(found.inOrder()); err != nil {
 		return err
 	}
-	return v.follow(ctx, a, cluster, q, filter, table, seen)
+	v.sorting = sorting{} // as the warning says
+	return w.follow(ctx)
 }
 
 // runArchive shows what the archive has.
@@ -200,7 +208,7 @@ func (v *logVerb) add(to *entries, n *v1alpha1.Notification) error {
 
 // keep adds an object to what is shown, as far as it is. The page that it came in is not kept.
 func (r *reading) keep(to *entries, o client.Object, at time.Time, row func() []screen.Cell) error {
-	e := entry{at: at, name: o.GetNamespace() + "/" + o.GetName()}
+	e := entry{at: at, turn: turnOf(o), name: o.GetNamespace() + "/" + o.GetName()}
 	var err error
 	if e.key, err = r.key(o); err != nil {
 		return err

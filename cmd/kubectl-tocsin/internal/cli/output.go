@@ -286,8 +286,12 @@ func (o *output) typed(object client.Object) error {
 	return nil
 }
 
+// prose are the columns with texts to read. None of them can be used elsewhere, as names can.
+var prose = []string{"SUBJECT", "TITLE", "MESSAGE"}
+
 func (o *output) newTable(a *App, header ...string) *screen.Table {
 	t := screen.NewTable(a.Screen, header...)
 	t.Headless = o.headless
+	t.Prose = o.columns == nil && slices.Contains(prose, header[len(header)-1])
 	return t
 }

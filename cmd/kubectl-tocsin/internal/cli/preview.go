@@ -3,14 +3,15 @@
 package cli
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"slices"
 
 	"github.com/spf13/cobra"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/tocsin-dev/tocsin/api/v1alpha1"
@@ -32,12 +33,16 @@ func previewCommand(a *App) *cobra.Command {
 		Use:   "preview -f FILE",
 		Short: "Show the message that a draft of a condition or channel would send",
 		Long: "Show the message that a draft of a condition or channel would send for the latest event that meets its filter, " +
-			"or for another one. Nothing is sent or stored. The event is taken to be the only one in its window.",
+			"or for another one. Nothing is sent or stored. The API server is asked whether it would take the draft. " +
+			"The event is taken to be the only one in its window.",
 		Example: `  # A condition, for the latest event that it is about
   kubectl tocsin preview -f condition.yaml
 
   # A channel's templates, for an event from a file
-  kubectl tocsin preview -f channel.yaml --event-file event.yaml`,
+  kubectl tocsin preview -f channel.yaml --event-file event.yaml
+
+  # What would be sent now, for an event of another namespace that the condition watches
+  kubectl tocsin conditions -o yaml | kubectl tocsin preview -f - --event branch-7/worm-0023`,
 		Args:              arguments(cobra.NoArgs),
 		ValidArgsFunction: nothing,
 		RunE:              func(c *cobra.Command, _ []string) error { return v.run(c, a) },
@@ -45,9 +50,9 @@ func previewCommand(a *App) *cobra.Command {
 	v.output.addFlags(a, c)
 	v.drafting.addFlags(a, c)
 	c.Flags().StringVarP(&v.file, "filename", "f", "", "File with the draft of a condition, a channel, or both; - for the standard input")
-	c.Flags().StringVar(&v.event, "event", "", "Name of the event to tell about")
+	c.Flags().StringVar(&v.event, "event", "", "Name of the event to tell about, or its namespace and name: NAMESPACE/NAME")
 	c.Flags().StringVar(&v.eventFile, "event-file", "", "File with the event to tell about")
-	a.complete(c, "event", a.named(&v1alpha1.SecurityEventList{}))
+	a.completeEvent(c)
 	return c
 }
 
@@ -63,6 +68,9 @@ func (v *previewVerb) run(c *cobra.Command, a *App) error {
 	if err != nil {
 		return err
 	}
+	if err := drafts.each(func(o client.Object) error { return a.accepted(c.Context(), cluster, o) }); err != nil {
+		return err
+	}
 	channels, err := all[v1alpha1.NotificationChannel](c.Context(), cluster, &v1alpha1.NotificationChannelList{},
 		query{namespace: drafts.conditions[0].Namespace, chunk: defaultChunk})
 	if err != nil {
@@ -70,7 +78,7 @@ func (v *previewVerb) run(c *cobra.Command, a *App) error {
 	}
 	channels = replace(channels, drafts.channels)
 	for _, condition := range drafts.conditions {
-		a.hindered(condition, func(name string) (*v1alpha1.NotificationChannel, error) { return journal.Find(channels, name), nil })
+		a.hindered(condition, among(channels))
 		n, err := v.compose(c.Context(), a, cluster, condition, channels)
 		if err != nil {
 			return err
@@ -80,6 +88,16 @@ func (v *previewVerb) run(c *cobra.Command, a *App) error {
 		}
 	}
 	return nil
+}
+
+// among finds channels in a list.
+func among(channels []v1alpha1.NotificationChannel) func(name string) (*v1alpha1.NotificationChannel, error) {
+	return func(name string) (*v1alpha1.NotificationChannel, error) {
+		if channel := journal.Find(channels, name); channel != nil {
+			return channel, nil
+		}
+		return nil, apierrors.NewNotFound(schema.GroupResource{Group: v1alpha1.Group, Resource: "notificationchannels"}, name)
+	}
 }
 
 // possible refuses flags that cannot be used.
@@ -100,26 +118,31 @@ func (v *previewVerb) drafts(a *App) (*drafts, error) {
 	if err != nil {
 		return nil, err
 	}
-	for _, object := range objects {
-		if err := v.usable(a, object); err != nil {
-			return nil, err
-		}
-	}
 	d, err := sortOut(objects)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", v.file, err)
 	}
-	return d, nil
+	return d, d.each(func(o client.Object) error { return v.usable(a, o) })
 }
 
 // drafts are what a file holds. Where that is channels alone, a condition stands in that tells of everything through them.
 type drafts struct {
+	given      []client.Object
 	conditions []*v1alpha1.NotificationCondition
 	channels   []v1alpha1.NotificationChannel
 }
 
+func (d *drafts) each(visit func(client.Object) error) error {
+	for _, object := range d.given {
+		if err := visit(object); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 func sortOut(objects []client.Object) (*drafts, error) {
-	d := &drafts{}
+	d := &drafts{given: objects}
 	for _, object := range objects {
 		switch o := object.(type) {
 		case *v1alpha1.NotificationCondition:
@@ -163,7 +186,8 @@ func (v *previewVerb) compose(ctx context.Context, a *App, c client.Reader, cond
 		return nil, err
 	}
 	if verdict, err := filter.Match(match.NewEvent(&event.Spec)); verdict != match.Matched {
-		a.note("Event %s does not meet the filter of condition %s: %s%s", event.Name, condition.Name, string(verdict), because(err))
+		a.note("Event %s does not meet the filter of condition %s: %s%s", from(condition.Namespace, event.Namespace, event.Name),
+			condition.Name, string(verdict), because(err))
 	}
 	firing, err := rehearsal.Once(condition, event)
 	if err != nil {
@@ -179,51 +203,6 @@ func because(err error) string {
 	return " (" + err.Error() + ")"
 }
 
-// pick returns the event to tell about: the given one, or the latest that meets the filter, or else the latest.
-func (v *previewVerb) pick(ctx context.Context, a *App, c client.Reader, condition *v1alpha1.NotificationCondition,
-	filter *match.Filter) (*v1alpha1.SecurityEvent, error) {
-	if v.event != "" {
-		event := &v1alpha1.SecurityEvent{}
-		return event, c.Get(ctx, client.ObjectKey{Namespace: condition.Namespace, Name: v.event}, event)
-	}
-	if v.eventFile != "" {
-		objects, err := a.readFile(v.eventFile)
-		if err != nil {
-			return nil, err
-		}
-		for _, o := range objects {
-			if event, ok := o.(*v1alpha1.SecurityEvent); ok {
-				return created(event, a.Now()), nil
-			}
-		}
-		return nil, fmt.Errorf("%s: holds no SecurityEvent", v.eventFile)
-	}
-	events, err := watched(ctx, c, condition, defaultChunk, func(int) {})
-	if err != nil {
-		return nil, err
-	}
-	if event := latest(events, filter); event != nil {
-		return event, nil
-	}
-	return nil, fmt.Errorf("no events are kept in namespace %s: give one with --event-file", condition.Namespace)
-}
-
-// latest is the latest event that meets the filter, or else the latest of all.
-func latest(events []v1alpha1.SecurityEvent, filter *match.Filter) *v1alpha1.SecurityEvent {
-	var newest, fitting *v1alpha1.SecurityEvent
-	for i := range events {
-		e := &events[i]
-		if newest == nil || !e.CreationTimestamp.Before(&newest.CreationTimestamp) {
-			newest = e
-		}
-		if verdict, _ := filter.Match(match.NewEvent(&e.Spec)); verdict == match.Matched &&
-			(fitting == nil || !e.CreationTimestamp.Before(&fitting.CreationTimestamp)) {
-			fitting = e
-		}
-	}
-	return cmp.Or(fitting, newest)
-}
-
 // show writes what would be told.
 func (v *previewVerb) show(a *App, n *v1alpha1.Notification) error {
 	if !v.table() {
@@ -232,19 +211,17 @@ func (v *previewVerb) show(a *App, n *v1alpha1.Notification) error {
 	s := &story{screen: a.Screen}
 	e := n.Spec.Trigger.Event
 	s.plain(0, "Condition", n.Spec.Condition.Name+" ("+n.Spec.Type+")")
-	s.plain(0, "Event", fmt.Sprintf("%s: %s, %s", e.Name, e.Type, e.Severity))
+	s.plain(0, "Event", fmt.Sprintf("%s: %s, %s", from(n.Namespace, e.Namespace, e.Name), e.Type, e.Severity))
 	if len(n.Spec.Deliveries) == 0 {
 		s.plain(0, "Channels", "none: it would be kept in the log alone")
 	}
 	for _, d := range n.Spec.Deliveries {
 		s.title("Through " + d.Channel)
-		if len(d.FallbackFor) > 0 {
-			s.plain(2, "Fallback for", joined(d.FallbackFor))
-		}
+		s.list(2, "Fallback for", d.FallbackFor)
 		if len(d.Recipients) == 0 {
 			s.plain(2, "To", "the channel's own, at the time of sending")
 		}
-		s.plain(2, "To", joined(d.Recipients))
+		s.list(2, "To", d.Recipients)
 		s.plain(2, "Subject", d.Subject)
 		s.text(2, d.Message)
 	}

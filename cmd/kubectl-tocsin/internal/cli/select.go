@@ -25,6 +25,7 @@ func (s *selecting) addFlags(flags *pflag.FlagSet) {
 		"(e.g. -l key1=value1,key2=value2,key3 in (value3))")
 	flags.StringVar(&s.field, "field-selector", "", "Selector (field query) to filter on, supports '=', '==', and '!=' "+
 		"(e.g. --field-selector key1=value1,key2=value2)")
+	criteria(flags, "selector", "field-selector")
 }
 
 // and adds the selectors to those of a filter.
@@ -33,6 +34,9 @@ func (s *selecting) and(of logfilter.Selectors) (logfilter.Selectors, error) {
 		given, err := labels.Parse(s.label)
 		if err != nil {
 			return of, fmt.Errorf("--selector: %w", err)
+		}
+		if given.Empty() {
+			return of, fmt.Errorf("--selector: %q selects by nothing", s.label)
 		}
 		if of.Labels != nil {
 			requirements, _ := of.Labels.Requirements()
@@ -45,6 +49,9 @@ func (s *selecting) and(of logfilter.Selectors) (logfilter.Selectors, error) {
 		if err != nil {
 			return of, fmt.Errorf("--field-selector: %w", err)
 		}
+		if given.Empty() {
+			return of, fmt.Errorf("--field-selector: %q selects by nothing", s.field)
+		}
 		if of.Fields != nil {
 			given = fields.AndSelectors(of.Fields, given)
 		}
@@ -55,14 +62,18 @@ func (s *selecting) and(of logfilter.Selectors) (logfilter.Selectors, error) {
 
 // selectable are the fields of a notification that the API server can select by.
 func selectable(n *v1alpha1.Notification) fields.Set {
-	condition := ""
+	condition, channel := "", ""
 	if n.Spec.Condition != nil {
 		condition = n.Spec.Condition.Name
 	}
+	if n.Spec.ChannelRef != nil {
+		channel = n.Spec.ChannelRef.Name
+	}
 	return fields.Set{
 		"metadata.name": n.Name, "metadata.namespace": n.Namespace,
-		"spec.type": n.Spec.Type, "spec.condition.name": condition, "spec.severity": string(n.Spec.Severity),
-		"spec.creator": n.Spec.Creator, "status.acknowledged": strconv.FormatBool(n.Status.Acknowledged),
+		"spec.type": n.Spec.Type, "spec.channelRef.name": channel, "spec.condition.name": condition,
+		"spec.severity": string(n.Spec.Severity), "spec.creator": n.Spec.Creator,
+		"status.acknowledged": strconv.FormatBool(n.Status.Acknowledged),
 	}
 }
 

@@ -34,6 +34,10 @@ func labelled() []client.Object {
 
 func TestTheArchiveIsSelectedFromAsTheClusterIs(t *testing.T) {
 	t.Parallel()
+	tried := &v1alpha1.Notification{ObjectMeta: metav1.ObjectMeta{
+		Namespace: "security", Name: "tried", CreationTimestamp: metav1.NewTime(noon.Add(-time.Hour)),
+	}}
+	tried.Spec.Type, tried.Spec.ChannelRef = v1alpha1.NotificationTypeTest, &v1alpha1.ChannelReference{Name: "soc-mail"}
 	for line, want := range map[string]string{
 		"-l team=c":                         "n2 n5 n8",
 		"-l team=c --tail 2":                "n5 n8",
@@ -45,8 +49,10 @@ func TestTheArchiveIsSelectedFromAsTheClusterIs(t *testing.T) {
 		"--field-selector spec.severity=Info,status.acknowledged!=true --tail 2": "n5 n7",
 		"--field-selector spec.type=RiskOutbreak -l team=a":                      "n0 n3 n6",
 		"--field-selector metadata.namespace=plant":                              "",
+		"--field-selector spec.channelRef.name=soc-mail":                         "tried",
+		"--field-selector spec.channelRef.name= -l team=a":                       "n0 n3 n6",
 	} {
-		x := archiveTerminal(t, newArchive(t, labelled()...))
+		x := archiveTerminal(t, newArchive(t, append([]client.Object{tried}, labelled()...)...))
 		if code := x.runQuietly(t, "log --archive -o name "+line); code != 0 || x.shown() != want {
 			t.Errorf("%s: exit code %d, got %q, want %q: %s", line, code, x.shown(), want, x.err.String())
 		}

@@ -24,7 +24,7 @@ func showCommand(a *App) *cobra.Command {
 		Long: "Tell the whole story of a notification: what triggered it, what became of each delivery with its attempts and " +
 			"recipients, what limits held back, who has taken notice, and the text.",
 		Args:              arguments(cobra.ExactArgs(1)),
-		ValidArgsFunction: a.named(&v1alpha1.NotificationList{}).first,
+		ValidArgsFunction: a.named(&v1alpha1.NotificationList{}).entry,
 		RunE: func(c *cobra.Command, args []string) error {
 			name, err := entryName(args[0])
 			if err != nil {

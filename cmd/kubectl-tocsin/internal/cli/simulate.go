@@ -212,6 +212,8 @@ type simulated struct {
 	Computers   int                    `json:"computers"`
 	Held        int64                  `json:"held"`
 	Event       string                 `json:"event,omitempty"`
+	// EventNamespace is that of the event, unless it is the condition's.
+	EventNamespace string `json:"eventNamespace,omitempty"`
 }
 
 // proposal is a setting that --tune has found.
@@ -237,19 +239,19 @@ func report(draft *v1alpha1.NotificationCondition, s *rehearsal.Scene, o *rehear
 		r.Damper = v1alpha1.FormatDuration(o.Rule.Damper())
 	}
 	for _, f := range o.Told {
-		r.Notifications = append(r.Notifications, simulated{
+		told := simulated{
 			Time: metav1.NewTime(f.Time), Reason: f.Reason, Key: f.Key, Sequence: f.Sequence,
-			Occurrences: f.Window.Occurrences, Computers: f.Window.Computers, Held: f.Held, Event: eventOf(f),
-		})
+			Occurrences: f.Window.Occurrences, Computers: f.Window.Computers, Held: f.Held,
+		}
+		if e := f.Event; e != nil {
+			told.Event = e.Name
+			if e.Namespace != draft.Namespace {
+				told.EventNamespace = e.Namespace
+			}
+		}
+		r.Notifications = append(r.Notifications, told)
 	}
 	return r
-}
-
-func eventOf(f plan.Firing) string {
-	if f.Event == nil {
-		return ""
-	}
-	return f.Event.Name
 }
 
 func propose(s *rehearsal.Scene, found []rehearsal.Proposal) []proposal {
@@ -325,7 +327,8 @@ func (v *simulateVerb) draw(a *App, scene *rehearsal.Scene, o *rehearsal.Outcome
 	for _, n := range r.Notifications {
 		rows = append(rows, []screen.Cell{
 			screen.Text(utc(n.Time.Time)), screen.Text(string(n.Reason)), screen.Text(strconv.FormatInt(n.Occurrences, 10)),
-			screen.Text(strconv.Itoa(n.Computers)), screen.Text(strconv.FormatInt(n.Held, 10)), screen.Text(n.Key), screen.Text(n.Event),
+			screen.Text(strconv.Itoa(n.Computers)), screen.Text(strconv.FormatInt(n.Held, 10)), screen.Text(n.Key),
+			screen.Text(from("", n.EventNamespace, n.Event)),
 		})
 	}
 	return screen.NewTable(a.Screen, "TIME", "REASON", "OCCURRENCES", "COMPUTERS", "HELD", "FOR", "EVENT").Write(rows...)

@@ -13,6 +13,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/client/interceptor"
 
+	"github.com/tocsin-dev/tocsin/api/v1alpha1"
 	"github.com/tocsin-dev/tocsin/cmd/kubectl-tocsin/internal/cli"
 )
 
@@ -22,23 +23,36 @@ func drafted(t *testing.T, name, spec string) string {
 	return write(t, "apiVersion: tocsin.dev/v1alpha1\nkind: NotificationCondition\nmetadata: {name: "+name+"}\nspec: {"+spec+"}\n")
 }
 
+// draftedChannel is the file of a draft of a channel.
+func draftedChannel(t *testing.T, name string) string {
+	t.Helper()
+	return write(t, "apiVersion: tocsin.dev/v1alpha1\nkind: NotificationChannel\nmetadata: {name: "+name+"}\n"+
+		"spec: {type: Email, email: {recipients: [a@example.com], sender: t@example.com, servers: [m], port: 99999999}}\n")
+}
+
 func TestADraftIsCheckedByTheAPIServer(t *testing.T) {
 	t.Parallel()
 	kind := schema.GroupKind{Group: "tocsin.dev", Kind: "NotificationCondition"}
 	resource := schema.GroupResource{Group: "tocsin.dev", Resource: "notificationconditions"}
 	for name, tc := range map[string]struct {
-		answer    error
-		code      int
-		want      string
-		simulated bool
+		answer error
+		code   int
+		want   string
+		shown  bool
 	}{
 		"taken":   {nil, 0, "", true},
 		"refused": {apierrors.NewInvalid(kind, "draft", nil), 1, `Error from server (Invalid): NotificationCondition.tocsin.dev "draft" is invalid`, false},
 		"not allowed to ask": {apierrors.NewForbidden(resource, "draft", errors.New("eve may not")), 0,
 			"The draft was not checked by the API server: notificationconditions.tocsin.dev \"draft\" is forbidden: eve may not\n", true},
+		"no such namespace": {apierrors.NewNotFound(schema.GroupResource{Resource: "namespaces"}, "security"), 0,
+			"The draft was not checked by the API server: namespaces \"security\" not found\n", true},
 	} {
-		for condition, updates := range map[string]bool{"draft": false, "server-health": true} {
-			t.Run(name+": "+condition, func(t *testing.T) {
+		for line, updates := range map[string]bool{
+			"simulate -f " + drafted(t, "draft", "type: SingleRiskEvent"): false, "simulate -f " + drafted(t, "server-health", "type: SingleRiskEvent"): true,
+			"preview -f " + drafted(t, "draft", "type: SingleRiskEvent"): false, "preview -f " + drafted(t, "server-health", "type: SingleRiskEvent"): true,
+			"preview -f " + draftedChannel(t, "draft"): false, "preview -f " + draftedChannel(t, "soc-mail"): true,
+		} {
+			t.Run(name+": "+line, func(t *testing.T) {
 				t.Parallel()
 				x := newTerminal(t, stock(t)...)
 				asked, updated := 0, false
@@ -52,16 +66,19 @@ func TestADraftIsCheckedByTheAPIServer(t *testing.T) {
 					Create: func(_ context.Context, _ client.WithWatch, _ client.Object, o ...client.CreateOption) error {
 						return check((&client.CreateOptions{}).ApplyOptions(o).DryRun)
 					},
-					Update: func(_ context.Context, _ client.WithWatch, _ client.Object, o ...client.UpdateOption) error {
+					Update: func(_ context.Context, _ client.WithWatch, o client.Object, options ...client.UpdateOption) error {
+						if channel, ok := o.(*v1alpha1.NotificationChannel); ok && *channel.Spec.Email.Port != 99999999 {
+							t.Errorf("it asks for port %d", *channel.Spec.Email.Port)
+						}
 						updated = true
-						return check((&client.UpdateOptions{}).ApplyOptions(o).DryRun)
+						return check((&client.UpdateOptions{}).ApplyOptions(options).DryRun)
 					},
 				})
-				code := x.run(t, "simulate", "-f", drafted(t, condition, "type: SingleRiskEvent"))
+				code := x.run(t, strings.Fields(line)...)
 				if code != tc.code || !strings.HasPrefix(x.err.String(), tc.want) || tc.want == "" && x.err.Len() > 0 {
 					t.Errorf("exit code %d, %q, want %q", code, x.err.String(), tc.want)
 				}
-				if asked != 1 || updated != updates || (x.out.Len() > 0) != tc.simulated {
+				if asked != 1 || updated != updates || (x.out.Len() > 0) != tc.shown {
 					t.Errorf("asked %d times, by an update: %t; output: %s", asked, updated, x.out.String())
 				}
 			})

@@ -40,6 +40,17 @@ func (s *story) say(indent int, label, value string, tone screen.Tone) {
 
 func (s *story) plain(indent int, label, value string) { s.say(indent, label, value, screen.Plain) }
 
+// list adds items, in several lines where one is too short for them.
+func (s *story) list(indent int, label string, items []string) {
+	room := cmp.Or(s.screen.Width, screen.DefaultWidth) - indent - labelWidth
+	for i, line := range screen.Wrap(items, room) {
+		if i > 0 {
+			label = ""
+		}
+		s.plain(indent, label, line)
+	}
+}
+
 func (s *story) title(text string) {
 	s.out.WriteString("\n" + s.screen.Paint(screen.Bold, screen.Line(text)) + "\n")
 }
@@ -83,25 +94,35 @@ func (s *story) head(n *v1alpha1.Notification, now time.Time) {
 	s.plain(0, "Creator", n.Spec.Creator)
 	s.say(0, "State", string(state), stateTone(string(state)))
 	s.plain(0, "", status.Message(n.Status.Conditions, v1alpha1.SucceededCondition))
-	if n.Spec.Acknowledgement == nil {
+	if k := n.Spec.Acknowledgement; k == nil {
 		s.plain(0, "Acknowledged", "no")
 	} else {
-		s.plain(0, "Acknowledged", acknowledged(n))
+		s.plain(0, "Acknowledged", cmp.Or(noticed(n), "yes")+quiet(k))
+		s.text(2, k.Comment)
 	}
 }
 
-// acknowledged says what stands in an acknowledgement: who set it, and when, and what was found or done.
-func acknowledged(n *v1alpha1.Notification) string {
+// noticed says who has acknowledged, and when, as far as that is known.
+func noticed(n *v1alpha1.Notification) string {
 	k := n.Spec.Acknowledgement
 	who := around("by ", screen.Line(k.By), "")
 	if at := cmp.Or(k.Time, n.Status.AcknowledgedTime); at != nil {
 		who += around(" at ", utc(at.Time), "")
 	}
-	text := strings.TrimSpace(who) + around(": ", screen.Line(k.Comment), "")
+	return strings.TrimSpace(who)
+}
+
+func quiet(k *v1alpha1.Acknowledgement) string {
 	if k.QuietUntilCleared {
-		text += " (quiet until cleared)"
+		return " (quiet until cleared)"
 	}
-	return strings.TrimPrefix(text, ": ")
+	return ""
+}
+
+// acknowledged says in a line what stands in an acknowledgement: who set it, and when, and what was found or done.
+func acknowledged(n *v1alpha1.Notification) string {
+	k := n.Spec.Acknowledgement
+	return strings.TrimPrefix(noticed(n)+around(": ", screen.Line(k.Comment), "")+quiet(k), ": ")
 }
 
 func (s *story) trigger(n *v1alpha1.Notification) {
@@ -116,14 +137,10 @@ func (s *story) trigger(n *v1alpha1.Notification) {
 	if t.LastFiredTime != nil {
 		s.plain(2, "Last fired", utc(t.LastFiredTime.Time))
 	}
-	s.plain(2, "Computers", joined(t.ComputerNames))
-	s.plain(2, "Risks", joined(t.Risks))
+	s.list(2, "Computers", t.ComputerNames)
+	s.list(2, "Risks", t.Risks)
 	if e := t.Event; e != nil {
-		namespace := ""
-		if e.Namespace != "" && e.Namespace != n.Namespace {
-			namespace = e.Namespace + "/"
-		}
-		s.plain(2, "Event", fmt.Sprintf("%s%s: %s, %s", namespace, e.Name, e.Type, e.Severity))
+		s.plain(2, "Event", fmt.Sprintf("%s: %s, %s", from(n.Namespace, e.Namespace, e.Name), e.Type, e.Severity))
 		where := ""
 		if e.Computer != nil {
 			where = " on " + e.Computer.Name
@@ -145,9 +162,7 @@ func (s *story) digest(d *v1alpha1.Digest) {
 func (s *story) deliveries(n *v1alpha1.Notification) {
 	for _, d := range n.Spec.Deliveries {
 		s.title("Delivery through " + d.Channel)
-		if len(d.FallbackFor) > 0 {
-			s.plain(2, "Fallback for", joined(d.FallbackFor))
-		}
+		s.list(2, "Fallback for", d.FallbackFor)
 		became := deliveryOf(n, d.Channel)
 		if became == nil {
 			s.say(2, "State", string(v1alpha1.DeliveryPending), screen.Warn)
@@ -155,7 +170,7 @@ func (s *story) deliveries(n *v1alpha1.Notification) {
 			s.delivery(became)
 		}
 		if became == nil || len(became.Recipients) == 0 {
-			s.plain(2, "To", joined(d.Recipients))
+			s.list(2, "To", d.Recipients)
 		}
 		s.limit(d.Limit)
 		s.plain(2, "Subject", d.Subject)
@@ -277,6 +292,14 @@ func counted(n int64, what string) string {
 		return "1 " + what
 	}
 	return fmt.Sprintf("%d %ss", n, what)
+}
+
+// from is the name of an event, with its namespace if that is another than home.
+func from(home, namespace, name string) string {
+	if namespace == home {
+		return name
+	}
+	return around("", namespace, "/") + name
 }
 
 func of(key string) string { return around(" for ", key, "") }

@@ -47,7 +47,7 @@ type Proposal struct {
 type Wish struct {
 	// PerDay is about how many notifications a day there should be.
 	PerDay float64
-	// Most is how many proposals there may be.
+	// Most is how many proposals there may be; 0 is all.
 	Most int
 }
 
@@ -65,6 +65,7 @@ func (s *Scene) Tune(ctx context.Context, draft *v1alpha1.NotificationCondition,
 	if len(first.Matched) == 0 {
 		return nil, nil
 	}
+	wish.Most = cmp.Or(wish.Most, math.MaxInt)
 	t := &trial{Scene: s, wish: wish, draft: admitting(draft), events: inLowerCase(first.Matched)}
 	all := settings(first.Rule.Threshold.Scope)
 	for i, p := range slices.Backward(all) { // those that tell least first: they make short work of those that tell most

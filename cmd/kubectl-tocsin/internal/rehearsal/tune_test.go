@@ -112,3 +112,19 @@ func comeTrue(t *testing.T, s *rehearsal.Scene, d *v1alpha1.NotificationConditio
 		t.Errorf("the best is %+v", found[0])
 	}
 }
+
+func TestAWishWithoutANumberIsForAllProposals(t *testing.T) {
+	t.Parallel()
+	s := rehearsal.NewScene(history(rand.New(rand.NewPCG(3, 5)), "a steady trickle"), midnight, midnight.Add(3*rehearsal.Day))
+	tune := func(most int) []rehearsal.Proposal {
+		found, err := s.Tune(t.Context(), draft("Custom"), rehearsal.Wish{PerDay: 2, Most: most})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return found
+	}
+	want := tune(1000)
+	if diff := cmp.Diff(want, tune(0), cmpopts.IgnoreUnexported(rehearsal.Proposal{})); diff != "" || len(want) < 10 {
+		t.Errorf("of %d proposals (-want, +got):\n%s", len(want), diff)
+	}
+}

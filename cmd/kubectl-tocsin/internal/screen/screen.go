@@ -5,6 +5,7 @@ package screen
 
 import (
 	"io"
+	"math"
 	"os"
 	"strings"
 	"unicode"
@@ -65,22 +66,38 @@ func (s *Screen) Paint(tone Tone, text string) string {
 	return "\x1b[" + string(tone) + "m" + text + "\x1b[0m"
 }
 
-const (
-	maxLine  = 1024
-	maxBlock = 64 << 10
-)
+// whole is the limit of texts that are not cut.
+const whole = math.MaxInt
 
-// Line makes a text from the cluster fit to be a part of a line.
-func Line(text string) string { return message.Line(text, maxLine) }
+// Line makes a text from the cluster fit to be a part of a line. It is not cut.
+func Line(text string) string { return message.Line(text, whole) }
 
 // Block makes a text from the cluster fit to be shown in lines, each of which begins with the prefix: none of them passes
 // for a line of ours.
 func Block(text, prefix string) string {
 	var out strings.Builder
-	for line := range strings.SplitSeq(message.Block(text, maxBlock), "\n") {
+	for line := range strings.SplitSeq(message.Block(text, whole), "\n") {
 		out.WriteString(strings.TrimRight(prefix+line, " ") + "\n")
 	}
 	return out.String()
+}
+
+// Wrap joins items with commas, in lines of at most so many columns. Only an item that is alone in its line may be longer.
+func Wrap(items []string, columns int) []string {
+	var lines []string
+	for i, item := range items {
+		item = Line(item)
+		if i < len(items)-1 {
+			item += ","
+		}
+		last := len(lines) - 1
+		if last >= 0 && Columns(lines[last])+1+Columns(item) <= columns {
+			lines[last] += " " + item
+		} else {
+			lines = append(lines, item)
+		}
+	}
+	return lines
 }
 
 // Columns is how many columns of a terminal a clean text takes.

@@ -5,9 +5,8 @@ package screen_test
 import (
 	"bytes"
 	"os"
-	"strings"
+	"slices"
 	"testing"
-	"unicode/utf8"
 
 	"github.com/tocsin-dev/tocsin/cmd/kubectl-tocsin/internal/screen"
 )
@@ -42,20 +41,33 @@ func TestATableLinesUpWhateverItHolds(t *testing.T) {
 	}
 }
 
-func TestTheLastColumnIsCutToTheTerminal(t *testing.T) {
+func TestProseIsCutToTheTerminalAndNothingElse(t *testing.T) {
 	t.Parallel()
-	var out bytes.Buffer
-	table := screen.NewTable(&screen.Screen{Writer: &out, Width: 20}, "NAME", "MESSAGE")
-	if err := table.Write([]screen.Cell{screen.Text("mail"), screen.Text("a text that is too long")}); err != nil {
-		t.Fatal(err)
-	}
-	for line := range strings.Lines(out.String()) {
-		if n := utf8.RuneCountInString(strings.TrimSuffix(line, "\n")); n > 20 {
-			t.Errorf("%d columns: %q", n, line)
+	for prose, want := range map[bool]string{true: "NAME   MESSAGE\nmail   a text that…\n", false: "NAME   MESSAGE\nmail   a text that is too long\n"} {
+		var out bytes.Buffer
+		table := screen.NewTable(&screen.Screen{Writer: &out, Width: 19}, "NAME", "MESSAGE")
+		table.Prose = prose
+		if err := table.Write([]screen.Cell{screen.Text("mail"), screen.Text("a text that is too long")}); err != nil {
+			t.Fatal(err)
+		}
+		if out.String() != want {
+			t.Errorf("prose: %t, got\n%s", prose, out.String())
 		}
 	}
-	if !strings.Contains(out.String(), "…") {
-		t.Errorf("not cut: %s", out.String())
+}
+
+func TestItemsAreWrappedAndNeverCut(t *testing.T) {
+	t.Parallel()
+	items := []string{"a", "日本", "longer than a line", "b\nc", "d"}
+	for columns, want := range map[int][]string{
+		8:  {"a, 日本,", "longer than a line,", "b c, d"},
+		7:  {"a,", "日本,", "longer than a line,", "b c, d"},
+		0:  {"a,", "日本,", "longer than a line,", "b c,", "d"},
+		99: {"a, 日本, longer than a line, b c, d"},
+	} {
+		if got := screen.Wrap(items, columns); !slices.Equal(got, want) {
+			t.Errorf("%d columns: %q", columns, got)
+		}
 	}
 }
 

@@ -19,7 +19,7 @@ const (
 	gap = 3
 	// none is what kubectl shows for a value that is not there.
 	none = "<none>"
-	// leastLast is how narrow the last column of a table may get before it is left to wrap.
+	// leastLast is how narrow a last column of prose may get before it is left to wrap.
 	leastLast = 10
 )
 
@@ -30,6 +30,9 @@ type Table struct {
 	widths []int
 	// Headless leaves out the header.
 	Headless bool
+	// Prose says that the last column is a text to read, which is cut to the terminal. All else is shown whole, so that it
+	// can be used.
+	Prose bool
 }
 
 // NewTable makes a table with these columns.
@@ -73,7 +76,7 @@ func (t *Table) line(out *strings.Builder, row []Cell) {
 	for i, cell := range row {
 		last := i == len(row)-1
 		text := cell.Text
-		if last && t.screen.Width-used >= leastLast {
+		if last && t.Prose && t.screen.Width-used >= leastLast {
 			text = cut(text, t.screen.Width-used)
 		}
 		out.WriteString(t.screen.Paint(cell.Tone, text))
