@@ -37,5 +37,6 @@ var (
 )
 
 func init() {
-	metrics.Registry.MustRegister(archivePending, archiveEntries, archiveFailures, archiveRefusals, archiveLost, archiveQuestions)
+	metrics.Registry.MustRegister(archivePending, archiveEntries, archiveFailures, archiveRefusals, archiveAhead, archiveLost,
+		archiveQuestions)
 }
