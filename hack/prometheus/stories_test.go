@@ -57,6 +57,14 @@ var stories = map[string]map[string]story{
 	"TocsinNotificationsShed": counter("tocsin_notifications_shed_total"),
 	"TocsinNotificationsLost": counter("tocsin_notifications_lost_total"),
 	"TocsinArchiveLost":       counter("tocsin_archive_lost_total"),
+	"TocsinArchiveRefuses":    counter("tocsin_archive_refused_total"),
+	"TocsinArchiveAhead": {
+		"as far as the cluster": {[]string{`tocsin_archive_ahead{pod="a"} 0x60`, `tocsin_archive_ahead{pod="b"} 0x60`}, 0},
+		"for a moment":          {[]string{`tocsin_archive_ahead{pod="a"} 0x50 4x10`}, 0},
+		"after etcd was restored": {
+			[]string{`tocsin_archive_ahead{pod="a"} 0x30 4x30`, `tocsin_archive_ahead{pod="b"} 0x60`}, 1,
+		},
+	},
 	"TocsinArchiveBehind": {
 		"it is written":                  {[]string{`tocsin_archive_failures_total 7x60`, `tocsin_archive_pending 3x60`}, 0},
 		"it fails":                       {[]string{`tocsin_archive_failures_total 0+1x60`, `tocsin_archive_pending 0+3x60`}, 1},
