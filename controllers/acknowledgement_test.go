@@ -130,6 +130,12 @@ func TestQuietIsTakenBack(t *testing.T) {
 	n := awaitNotifications(t, ns, 1, v1alpha1.ReasonLogged)[0]
 	wish := v1alpha1.Acknowledgement{Comment: "on it", By: "carol", QuietUntilCleared: true}
 	acknowledged(t, &n, wish)
+	k8s.Until(t, c, func() error {
+		if d := c.Status.Dampers; len(d) != 1 || d[0].Quiet == nil {
+			return fmt.Errorf("it is not quiet: %+v", d)
+		}
+		return nil
+	})
 	k8s.Create(t, detection(ns, "ws", "Worm"))
 	k8s.Until(t, c, func() error {
 		if c.Status.HeldTotal != 1 {
