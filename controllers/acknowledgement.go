@@ -58,6 +58,9 @@ func (h heeding) Create(ctx context.Context, e event.TypedCreateEvent[client.Obj
 }
 
 func (h heeding) Update(ctx context.Context, e event.TypedUpdateEvent[client.Object], queue deliveryQueue) {
+	if n, ok := e.ObjectOld.(*v1alpha1.Notification); ok && replaced(n, e.ObjectNew) {
+		h.evaluator.Forget(n)
+	}
 	h.heed(e.ObjectNew)
 	h.TypedEventHandler.Update(ctx, e, queue)
 }

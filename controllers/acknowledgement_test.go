@@ -28,6 +28,20 @@ func acknowledged(t *testing.T, n *v1alpha1.Notification, a v1alpha1.Acknowledge
 	})
 }
 
+// hush acknowledges with the wish for quiet, and waits until it is granted.
+func hush(t *testing.T, c *v1alpha1.NotificationCondition, n *v1alpha1.Notification) v1alpha1.Acknowledgement {
+	t.Helper()
+	wish := v1alpha1.Acknowledgement{Comment: "on it", By: "carol", QuietUntilCleared: true}
+	acknowledged(t, n, wish)
+	k8s.Until(t, c, func() error {
+		if d := c.Status.Dampers; len(d) != 1 || d[0].Quiet == nil || !d[0].Quiet.Since.Equal(n.Status.AcknowledgedTime) {
+			return fmt.Errorf("it is not quiet: %+v", d)
+		}
+		return nil
+	})
+	return wish
+}
+
 func TestTheStatusTellsWhoAcknowledgedAndWhen(t *testing.T) {
 	t.Parallel()
 	yesterday := metav1.NewTime(time.Now().Add(-24 * time.Hour).Truncate(time.Second))
@@ -89,13 +103,7 @@ func TestQuietUntilItHasCleared(t *testing.T) {
 	ready(t, c)
 	k8s.Create(t, detection(ns, "ws", "Worm"))
 	n := awaitNotifications(t, ns, 1, v1alpha1.ReasonLogged)[0]
-	acknowledged(t, &n, v1alpha1.Acknowledgement{Comment: "on it", By: "carol", QuietUntilCleared: true})
-	k8s.Until(t, c, func() error {
-		if d := c.Status.Dampers; len(d) != 1 || d[0].Quiet == nil || !d[0].Quiet.Since.Equal(n.Status.AcknowledgedTime) {
-			return fmt.Errorf("dampers are %+v", d)
-		}
-		return nil
-	})
+	hush(t, c, &n)
 	k8s.Create(t, detection(ns, "ws", "Worm"))
 	k8s.Until(t, c, func() error {
 		if c.Status.MatchedTotal != 2 {
@@ -128,14 +136,7 @@ func TestQuietIsTakenBack(t *testing.T) {
 	ready(t, c)
 	k8s.Create(t, detection(ns, "ws", "Worm"))
 	n := awaitNotifications(t, ns, 1, v1alpha1.ReasonLogged)[0]
-	wish := v1alpha1.Acknowledgement{Comment: "on it", By: "carol", QuietUntilCleared: true}
-	acknowledged(t, &n, wish)
-	k8s.Until(t, c, func() error {
-		if d := c.Status.Dampers; len(d) != 1 || d[0].Quiet == nil {
-			return fmt.Errorf("it is not quiet: %+v", d)
-		}
-		return nil
-	})
+	wish := hush(t, c, &n)
 	k8s.Create(t, detection(ns, "ws", "Worm"))
 	k8s.Until(t, c, func() error {
 		if c.Status.HeldTotal != 1 {
