@@ -165,6 +165,29 @@ func TestQuietIsTakenBack(t *testing.T) {
 	}
 }
 
+func TestQuietGoesWithItsNotification(t *testing.T) {
+	t.Parallel()
+	ns := k8s.Namespace(t)
+	c := damped(condition(ns, "risks", "SingleRiskEvent"), 1, "10m", v1alpha1.DamperNone)
+	ready(t, c)
+	k8s.Create(t, detection(ns, "ws", "Worm"))
+	n := awaitNotifications(t, ns, 1, v1alpha1.ReasonLogged)[0]
+	hush(t, c, &n)
+	if err := k8s.Client.Delete(t.Context(), &n); err != nil {
+		t.Fatal(err)
+	}
+	k8s.Until(t, c, func() error {
+		if d := c.Status.Dampers; len(d) != 1 || d[0].Quiet != nil {
+			return fmt.Errorf("it is quiet: %+v", d)
+		}
+		return nil
+	})
+	k8s.Create(t, detection(ns, "ws", "Worm"))
+	if again := awaitNotifications(t, ns, 1, v1alpha1.ReasonLogged)[0]; again.Spec.Trigger.Sequence != 2 {
+		t.Errorf("told is number %d", again.Spec.Trigger.Sequence)
+	}
+}
+
 func TestQuietIsRefusedWhereItMeansNothing(t *testing.T) {
 	t.Parallel()
 	ns := k8s.Namespace(t)
